@@ -1,0 +1,272 @@
+//! What an endpoint decides before a connection starts, and what its QUIC stack can do.
+//!
+//! Only values and their defaults: what each limit or deadline does when it is reached is
+//! decided where it is kept.
+
+#![allow(
+    clippy::exhaustive_enums,
+    reason = "deliberate: an answer has three values, and a host or policy that ignores a dialect is wrong"
+)]
+
+use std::time::Duration;
+
+use crate::CloseMessage;
+
+/// The settings of an endpoint, shared by all its connections in an `Arc`.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use webtransport_session::Config;
+///
+/// let mut config = Config::default();
+/// config.limits.sessions = 1;
+/// config.deadlines.inactivity = Some(Duration::from_secs(20));
+/// let shared = Arc::new(config);
+/// # assert!(!shared.close_unsupported);
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Config {
+    /// How much a peer can make one connection remember.
+    pub limits: Limits,
+    /// How long things may take.
+    pub deadlines: Deadlines,
+    /// The dialects that we announce and speak. All by default.
+    pub dialects: Dialects,
+    /// Client: close the connection with WT_REQUIREMENTS_NOT_MET when the server cannot carry
+    /// sessions (draft §3.1). `false` by default, and without effect at a server.
+    pub close_unsupported: bool,
+}
+
+/// How much a peer can make one connection remember.
+///
+/// Counts and bytes are for each connection. A limit of 0 allows none.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Sessions at a time, open or about to open. Default 16. A server refuses a request beyond
+    /// it with H3_REQUEST_REJECTED; a client's `connect` is blocked.
+    pub sessions: u32,
+    /// Server: requests that wait for an answer, or for the client's SETTINGS. Default 16.
+    /// Beyond it: H3_REQUEST_REJECTED.
+    pub unanswered_requests: u32,
+    /// Server: requests answered with a refusal whose stream the client keeps open. Default 64.
+    /// Beyond it: H3_REQUEST_REJECTED.
+    pub answered_requests: u32,
+    /// Server: bytes of one CONNECT's body kept until the request is answered (draft §3.2).
+    /// Default 16 KiB. Beyond it:
+    /// [`Violation::UnansweredBodyTooLarge`](crate::Violation::UnansweredBodyTooLarge).
+    pub unanswered_body: usize,
+    /// Streams that wait for their session to open (draft §4.6). Default 32. Beyond it the
+    /// newest is refused with WT_BUFFERED_STREAM_REJECTED.
+    pub buffered_streams: u32,
+    /// Bytes of all streams that wait for their session to open, where a host feeds them although
+    /// `wants` is false. Default 64 KiB. Beyond it the stream is refused with
+    /// WT_BUFFERED_STREAM_REJECTED.
+    pub buffered_bytes: usize,
+    /// Datagrams that wait for their session to open (draft §4.6). Default 64. Beyond it the
+    /// newest is dropped and counted.
+    pub buffered_datagrams: u32,
+    /// Entries in the peer's SETTINGS. Default 64. Beyond it the connection is closed with
+    /// H3_EXCESSIVE_LOAD.
+    pub settings: u32,
+    /// Bytes of one frame on the control stream. Default 16 KiB. Beyond it the connection is
+    /// closed with H3_EXCESSIVE_LOAD; frames of unknown type are skipped at any length.
+    pub control_frame: usize,
+    /// Bytes of one field section, counted as RFC 9114 §4.2.2 does and announced as
+    /// SETTINGS_MAX_FIELD_SECTION_SIZE. Default 16 KiB. Beyond it a request is answered with 431,
+    /// and a response is a
+    /// [`Violation::FieldSectionTooLarge`](crate::Violation::FieldSectionTooLarge).
+    pub field_section: usize,
+    /// Bytes of a datagram that comes in a DATAGRAM capsule (RFC 9297 §3.5). Default 64 KiB.
+    /// A longer one is skipped.
+    pub datagram_capsule: usize,
+    /// Datagrams in events not polled yet. Default 1024. Beyond it the newest is dropped and
+    /// counted.
+    pub undelivered_datagrams: u32,
+    /// Stream bytes in events not polled yet. Default 1 MiB. Beyond it `wants` is false for data
+    /// streams, so that the bytes stay in QUIC's own window.
+    pub undelivered_bytes: usize,
+    /// Protocol bytes that QUIC does not take. Default 64 KiB. Beyond it the connection is closed
+    /// with H3_EXCESSIVE_LOAD.
+    pub unwritten_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const KIB: usize = 1024;
+        Self {
+            sessions: 16,
+            unanswered_requests: 16,
+            answered_requests: 64,
+            unanswered_body: 16 * KIB,
+            buffered_streams: 32,
+            buffered_bytes: 64 * KIB,
+            buffered_datagrams: 64,
+            settings: 64,
+            control_frame: 16 * KIB,
+            field_section: 16 * KIB,
+            datagram_capsule: 64 * KIB,
+            undelivered_datagrams: 1024,
+            undelivered_bytes: 1024 * KIB,
+            unwritten_bytes: 64 * KIB,
+        }
+    }
+}
+
+/// How long things may take, on the caller's clock.
+///
+/// Where a deadline is an `Option`, `None` waits for ever. Zero means at once.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Deadlines {
+    /// From a request to its answer, in either role. Default 10 s. Then the session ends with
+    /// [`Deadline::Request`](crate::Deadline::Request).
+    pub request: Option<Duration>,
+    /// Nothing received for an open session: no datagram, stream bytes or capsule. What we send
+    /// does not count, nor do QUIC's acknowledgements and PINGs. Then the session ends with
+    /// [`Deadline::Inactivity`](crate::Deadline::Inactivity).
+    ///
+    /// `None` by default, because a page that only listens looks dead. Nothing else detects a
+    /// closed Firefox tab: where clients send something regularly, set it.
+    pub inactivity: Option<Duration>,
+    /// From the end of a session, or from `shutdown`, until a peer that has not closed its half
+    /// of the CONNECT stream is not waited for any longer. Default 3 s.
+    pub linger: Duration,
+    /// Server: a connection that carries no session for this long is closed with H3_NO_ERROR.
+    /// Default 30 s. Without effect at a client.
+    pub idle_connection: Option<Duration>,
+    /// How long streams and datagrams wait for their session to open. Default 5 s.
+    pub buffered: Duration,
+    /// How long STOP_SENDING(WT_SESSION_GONE) waits for the close capsule that it may have
+    /// overtaken. Default 1 s; zero does not wait.
+    pub stop_grace: Duration,
+    /// The code and message sent to the peer when `inactivity` strikes. Default 0 and "".
+    pub inactivity_close: (u32, CloseMessage),
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            request: Some(Duration::from_secs(10)),
+            inactivity: None,
+            linger: Duration::from_secs(3),
+            idle_connection: Some(Duration::from_secs(30)),
+            buffered: Duration::from_secs(5),
+            stop_grace: Duration::from_secs(1),
+            inactivity_close: (0, CloseMessage::default()),
+        }
+    }
+}
+
+/// A family of drafts that share a SETTINGS codepoint, and so behave alike. Ordered by age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Dialect {
+    /// Drafts 02 to 05 (0x2b603742): what Chromium and Firefox speak.
+    Draft02,
+    /// Drafts 07 to 12 (0xc671706a).
+    Draft07,
+    /// Drafts 13 and 14 (0x14e9cd29).
+    Draft14,
+    /// Drafts 15 and 16 (0x2c7cf000).
+    Draft16,
+}
+
+impl Dialect {
+    const fn bit(self) -> u8 {
+        match self {
+            Self::Draft02 => 1,
+            Self::Draft07 => 2,
+            Self::Draft14 => 4,
+            Self::Draft16 => 8,
+        }
+    }
+}
+
+/// A set of dialects, never empty. The newest that both ends announce is spoken.
+///
+/// A set without [`Dialect::Draft02`] reaches no browser of today.
+///
+/// ```
+/// use webtransport_session::{Dialect, Dialects};
+///
+/// let browsers = Dialects::only(Dialect::Draft02).with(Dialect::Draft07);
+/// assert_ne!(browsers, Dialects::ALL);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dialects(u8);
+
+impl Dialects {
+    /// Every dialect this crate speaks.
+    pub const ALL: Self = Self(15);
+
+    /// The set of one.
+    pub const fn only(dialect: Dialect) -> Self {
+        Self(dialect.bit())
+    }
+
+    /// This set and one more.
+    pub const fn with(self, dialect: Dialect) -> Self {
+        Self(self.0 | dialect.bit())
+    }
+
+    pub(crate) const fn contains(self, dialect: Dialect) -> bool {
+        self.0 & dialect.bit() != 0
+    }
+}
+
+impl Default for Dialects {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
+/// What the QUIC stack can do, as known when it is connected.
+///
+/// Most stacks cannot tell everything: only a known [`Support::No`] ever fails set-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Transport {
+    /// Whether both sides negotiated QUIC DATAGRAM frames (RFC 9221).
+    pub datagrams: Support,
+    /// Whether resets carry their reliable size: `Yes` when both sides negotiated
+    /// RESET_STREAM_AT and the stack can send it. Otherwise streams are reset plainly, after
+    /// their header was written (draft §4.4).
+    pub reset_stream_at: Support,
+    /// Whether the peer announced RESET_STREAM_AT in its transport parameters (draft §3.1).
+    pub peer_reset_stream_at: Support,
+    /// Whether the stack tells the final size of a stream that the peer reset.
+    pub final_size: bool,
+    /// Bytes that the stack lets the peer send on one stream ahead of the reader.
+    pub stream_receive_window: u64,
+}
+
+impl Transport {
+    /// The rest as on quinn-proto: RESET_STREAM_AT unknown, no final size, a window of 1.25 MB.
+    pub fn new(datagrams: Support) -> Self {
+        Self {
+            datagrams,
+            reset_stream_at: Support::Unknown,
+            peer_reset_stream_at: Support::Unknown,
+            final_size: false,
+            stream_receive_window: 1_250_000,
+        }
+    }
+}
+
+/// Whether something can be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Support {
+    /// It is there.
+    Yes,
+    /// It is known not to be there.
+    No,
+    /// The stack cannot tell. Never a reason to fail.
+    Unknown,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,255 @@
+//! The streams that belong to the connection: control and QPACK, ours and the peer's; SETTINGS and
+//! GOAWAY; and what SETTINGS decide.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{
+    Connection, dialect,
+    slot::{PeerControl, Slot},
+};
+use crate::{
+    ConnectionLost, Dir, Event, Http3Error, Negotiated, Side, StreamId, session,
+    wire::{
+        error_code::WT_REQUIREMENTS_NOT_MET,
+        frame, settings,
+        settings::{Settings, SettingsError},
+        tlv::Part,
+        varint,
+    },
+};
+
+/// Types of unidirectional streams (RFC 9114 §6.2, RFC 9204 §4.2).
+pub(super) const CONTROL: u64 = 0x00;
+pub(super) const PUSH: u64 = 0x01;
+pub(super) const QPACK_ENCODER: u64 = 0x02;
+pub(super) const QPACK_DECODER: u64 = 0x03;
+
+impl Connection {
+    // ---- ours
+
+    /// Sends the stream type and our SETTINGS.
+    pub(super) fn open_control(&mut self, stream: StreamId) {
+        if stream.initiator() != self.side || stream.dir() != Dir::Uni || !self.seen.mark(stream) {
+            return;
+        }
+        self.slots.insert(stream, Slot::Control(Default::default()));
+        let mut bytes = BytesMut::new();
+        varint::put(&mut bytes, CONTROL);
+        bytes.put(settings::encode(&dialect::entries(&self.ours)));
+        self.send(stream, &bytes, false);
+        self.goaway.control = Some(stream);
+    }
+
+    /// Sends GOAWAY, once.
+    pub(super) fn send_goaway(&mut self) {
+        if std::mem::replace(&mut self.goaway.sent, true) {
+            return;
+        }
+        // RFC 9114 §5.2: a server names the first request that it has not seen, a client a push.
+        let id = match self.side {
+            Side::Server => self.seen.next(Side::Client, Dir::Bi).into(),
+            Side::Client => 0,
+        };
+        let mut payload = BytesMut::new();
+        varint::put(&mut payload, id);
+        if let Some(control) = self.goaway.control {
+            self.send(control, &frame::encode(frame::GOAWAY, &payload), false);
+        }
+    }
+
+    // ---- the peer's
+
+    pub(super) fn control_data(&mut self, stream: StreamId, mut data: Bytes, fin: bool) {
+        loop {
+            let Some(Slot::PeerControl(control)) = self.slots.get_mut(&stream) else {
+                return;
+            };
+            match control.reader.next(&mut data) {
+                None => break,
+                Some(Part::Header { kind, len }) => {
+                    let limit = self.config.limits.control_frame;
+                    if let Err(error) = control.begin(kind, len, limit, self.side) {
+                        return self.fail(error);
+                    }
+                    if kind != frame::SETTINGS {
+                        self.count_cheap();
+                    }
+                }
+                Some(Part::Payload { data, end }) => {
+                    let Some(kind) = control.kind else {
+                        continue;
+                    };
+                    let Some(payload) = control.collect.push(data, end) else {
+                        continue;
+                    };
+                    if let Err(error) = self.control_frame(kind, &payload) {
+                        return self.fail(error);
+                    }
+                }
+            }
+        }
+        if fin {
+            self.fail(Http3Error::ClosedCriticalStream);
+        }
+    }
+
+    fn control_frame(&mut self, kind: u64, payload: &[u8]) -> Result<(), Http3Error> {
+        match kind {
+            frame::SETTINGS => self.settings(payload),
+            frame::GOAWAY => {
+                let id = frame::single_varint(payload).ok_or(Http3Error::Frame)?;
+                self.peer_goes_away(id)
+            }
+            frame::MAX_PUSH_ID => {
+                let id = frame::single_varint(payload).ok_or(Http3Error::Frame)?;
+                // RFC 9114 §7.2.7: "A MAX_PUSH_ID frame cannot reduce the maximum push ID".
+                if self
+                    .critical
+                    .max_push_id
+                    .is_some_and(|earlier| id < earlier)
+                {
+                    return Err(Http3Error::Id);
+                }
+                self.critical.max_push_id = Some(id);
+                Ok(())
+            }
+            // RFC 9114 §7.2.3: no push was ever promised, by either side.
+            frame::CANCEL_PUSH => Err(match frame::single_varint(payload) {
+                Some(_) => Http3Error::Id,
+                None => Http3Error::Frame,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn settings(&mut self, payload: &[u8]) -> Result<(), Http3Error> {
+        let limit = self.config.limits.settings;
+        let theirs = Settings::parse(payload, limit, self.side).map_err(|error| match error {
+            SettingsError::Settings => Http3Error::Settings,
+            SettingsError::Frame => Http3Error::Frame,
+            SettingsError::ExcessiveLoad => Http3Error::ExcessiveLoad,
+        })?;
+        self.theirs = Some(theirs);
+        self.negotiate();
+        Ok(())
+    }
+
+    /// Decides what the connection can carry, once `start` was called and SETTINGS are in.
+    pub(super) fn negotiate(&mut self) {
+        let (Some(theirs), Some(transport)) = (&self.theirs, &self.transport) else {
+            return;
+        };
+        if self.agreement.is_some() {
+            return;
+        }
+        let agreement = dialect::choose(self.side, &self.ours, theirs, transport);
+        self.agreement = Some(agreement);
+        match agreement {
+            Ok(dialect) => self.out.event(Event::Ready(Negotiated { dialect })),
+            Err(missing) => {
+                self.out.event(Event::Unsupported(missing));
+                if self.config.close_unsupported && self.side == Side::Client {
+                    let code = WT_REQUIREMENTS_NOT_MET;
+                    self.close_connection(code, "", ConnectionLost::Local { code });
+                }
+            }
+        }
+        self.announce_held();
+    }
+
+    fn peer_goes_away(&mut self, id: u64) -> Result<(), Http3Error> {
+        let is_request =
+            StreamId::from(id).initiator() == Side::Client && StreamId::from(id).dir() == Dir::Bi;
+        let rises = self.goaway.received.is_some_and(|earlier| id > earlier);
+        // RFC 9114 §5.2: "Receiving a GOAWAY containing a larger identifier than previously
+        // received MUST be treated as a connection error of type H3_ID_ERROR."
+        if rises || (self.side == Side::Client && !is_request) {
+            return Err(Http3Error::Id);
+        }
+        self.goaway.received = Some(id);
+        for session in self.connect_streams() {
+            self.with_session(session, |connect, now| {
+                connect.session.handle(now, session::Input::GoAway { id });
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn encoder_data(&mut self, data: &[u8], fin: bool) {
+        // RFC 9204 §4.3.1: Set Dynamic Table Capacity 0 is all that capacity 0 leaves to say.
+        if data.iter().any(|&byte| byte != 0x20) {
+            return self.fail(Http3Error::QpackEncoderStream);
+        }
+        for _ in data {
+            self.count_cheap();
+        }
+        if fin {
+            self.fail(Http3Error::ClosedCriticalStream);
+        }
+    }
+
+    pub(super) fn decoder_data(&mut self, stream: StreamId, data: &[u8], fin: bool) {
+        for &byte in data {
+            let Some(Slot::PeerDecoder(decoder)) = self.slots.get_mut(&stream) else {
+                return;
+            };
+            if !decoder.accepts(byte) {
+                return self.fail(Http3Error::QpackDecoderStream);
+            }
+            self.count_cheap();
+        }
+        if fin {
+            self.fail(Http3Error::ClosedCriticalStream);
+        }
+    }
+}
+
+impl PeerControl {
+    /// A frame begins: whether it may, and whether its payload is of interest.
+    fn begin(&mut self, kind: u64, len: u64, limit: usize, side: Side) -> Result<(), Http3Error> {
+        // RFC 9114 §6.2.1: "If the first frame of the control stream is any other frame type, this
+        // MUST be treated as a connection error of type H3_MISSING_SETTINGS."
+        if !self.has_settings && kind != frame::SETTINGS {
+            return Err(Http3Error::MissingSettings);
+        }
+        self.kind = match kind {
+            frame::SETTINGS if self.has_settings => return Err(Http3Error::FrameUnexpected),
+            frame::DATA | frame::HEADERS | frame::PUSH_PROMISE => {
+                return Err(Http3Error::FrameUnexpected);
+            }
+            frame::WT_STREAM => return Err(Http3Error::Frame),
+            frame::MAX_PUSH_ID | frame::PRIORITY_UPDATE_REQUEST | frame::PRIORITY_UPDATE_PUSH
+                if side == Side::Client =>
+            {
+                return Err(Http3Error::FrameUnexpected);
+            }
+            _ if frame::is_reserved_http2(kind) => return Err(Http3Error::FrameUnexpected),
+            frame::SETTINGS => Some(kind),
+            frame::GOAWAY | frame::MAX_PUSH_ID | frame::CANCEL_PUSH => {
+                if len > 8 {
+                    return Err(Http3Error::Frame);
+                }
+                Some(kind)
+            }
+            _ => None,
+        };
+        self.has_settings = true;
+        let is_kept = self.kind.is_some();
+        if is_kept && usize::try_from(len).map_or(true, |len| len > limit) {
+            return Err(Http3Error::ExcessiveLoad);
+        }
+        Ok(())
+    }
+}
+
+impl super::slot::DecoderStream {
+    /// Stream Cancellation is the only instruction that capacity 0 leaves (RFC 9204 §4.4.2).
+    fn accepts(&mut self, byte: u8) -> bool {
+        if self.continues {
+            self.continues = byte & 0x80 != 0;
+            return true;
+        }
+        self.continues = byte & 0x3f == 0x3f;
+        byte & 0xc0 == 0x40
+    }
+}

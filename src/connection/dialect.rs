@@ -1,0 +1,233 @@
+//! The only file that knows drafts: which dialect a connection speaks, and what follows from it.
+//!
+//! A dialect is named by the last draft that used its SETTINGS codepoint: a codepoint outlives
+//! drafts, and peers are recognised by codepoints. The rest of the crate asks the questions that
+//! [`Dialect`] answers here and is blind to draft numbers.
+
+use crate::{
+    Config, Dialect, Requirement, Side, Support, Transport,
+    wire::settings::{self, Settings},
+};
+
+/// `:protocol` of drafts 02 to 14.
+const TOKEN: &[u8] = b"webtransport";
+/// `:protocol` from draft 15 on.
+const TOKEN_H3: &[u8] = b"webtransport-h3";
+
+/// Newest first.
+const NEWEST_FIRST: [Dialect; 4] = [
+    Dialect::Draft16,
+    Dialect::Draft14,
+    Dialect::Draft07,
+    Dialect::Draft02,
+];
+
+/// What the CONNECT's answer says about application protocols, by dialect (§3.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ProtocolRule {
+    /// There is no such header.
+    Absent,
+    /// There may be one; a choice that was not offered is as good as none, and none is required.
+    Optional,
+    /// A choice that was not offered is as good as none.
+    Ignored,
+    /// A choice that was not offered ends the session.
+    Enforced,
+}
+
+impl Dialect {
+    /// The `:protocol` of its CONNECT.
+    pub(super) const fn token(self) -> &'static str {
+        match self {
+            Self::Draft02 | Self::Draft07 | Self::Draft14 => "webtransport",
+            Self::Draft16 => "webtransport-h3",
+        }
+    }
+
+    /// The version header that its CONNECT carries.
+    pub(super) const fn request_header(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Draft02 => Some(("sec-webtransport-http3-draft02", "1")),
+            Self::Draft07 | Self::Draft14 | Self::Draft16 => None,
+        }
+    }
+
+    /// The version header that its 2xx carries.
+    pub(super) const fn response_header(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Draft02 => Some(("sec-webtransport-http3-draft", "draft02")),
+            Self::Draft07 | Self::Draft14 | Self::Draft16 => None,
+        }
+    }
+
+    pub(super) const fn protocol_rule(self) -> ProtocolRule {
+        match self {
+            Self::Draft02 => ProtocolRule::Absent,
+            Self::Draft07 => ProtocolRule::Optional,
+            Self::Draft14 => ProtocolRule::Ignored,
+            Self::Draft16 => ProtocolRule::Enforced,
+        }
+    }
+
+    /// Whether WT_MAX_STREAM_DATA and WT_STREAM_DATA_BLOCKED are a session error (§5.4) rather than
+    /// unknown.
+    pub(crate) const fn prohibits_stream_data_capsules(self) -> bool {
+        matches!(self, Self::Draft14 | Self::Draft16)
+    }
+
+    /// Draft 02 implies extended CONNECT; later ones announce it.
+    const fn needs_extended_connect(self) -> bool {
+        !matches!(self, Self::Draft02)
+    }
+
+    const fn needs_reset_stream_at(self) -> bool {
+        matches!(self, Self::Draft14 | Self::Draft16)
+    }
+
+    const fn is_announced(self, peer: &Settings) -> bool {
+        match self {
+            Self::Draft02 => peer.enable_webtransport == 1,
+            Self::Draft07 => peer.max_sessions_draft07 > 0,
+            Self::Draft14 => peer.max_sessions_draft13 > 0,
+            Self::Draft16 => peer.wt_enabled == 1,
+        }
+    }
+
+    /// How many sessions at a time a server that sent `server` takes.
+    ///
+    /// §5.1: "If flow control is not enabled, clients MUST NOT attempt to establish more than one
+    /// simultaneous WebTransport session."
+    pub(super) fn session_limit(self, server: &Settings) -> u64 {
+        match self {
+            Self::Draft02 => server.max_sessions_draft04.unwrap_or(u64::MAX),
+            Self::Draft07 => server.max_sessions_draft07,
+            Self::Draft14 | Self::Draft16 => 1,
+        }
+    }
+}
+
+/// The SETTINGS that this side sends.
+pub(super) fn announced(side: Side, config: &Config) -> Settings {
+    let speaks = |dialect: Dialect| u64::from(config.dialects.contains(dialect));
+    let sessions = u64::from(config.limits.sessions);
+    // Peers of drafts 13 and 14 expect session credit behind this setting, which is not offered
+    // here; so it is announced only when it is the one thing to announce.
+    let only_14 = !NEWEST_FIRST
+        .iter()
+        .any(|&dialect| dialect != Dialect::Draft14 && config.dialects.contains(dialect));
+    Settings {
+        max_field_section_size: Some(
+            u64::try_from(config.limits.field_section).unwrap_or(u64::MAX),
+        ),
+        enable_connect_protocol: u64::from(side == Side::Server),
+        h3_datagram: 1,
+        h3_datagram_draft04: 1,
+        enable_webtransport: speaks(Dialect::Draft02),
+        max_sessions_draft04: match side {
+            Side::Server if config.dialects.contains(Dialect::Draft02) => Some(sessions),
+            Side::Server | Side::Client => None,
+        },
+        max_sessions_draft07: speaks(Dialect::Draft07),
+        max_sessions_draft13: u64::from(only_14),
+        wt_enabled: speaks(Dialect::Draft16),
+        ..Settings::default()
+    }
+}
+
+/// The pairs of identifier and value for the SETTINGS frame; defaults are left out.
+pub(super) fn entries(ours: &Settings) -> Vec<(u64, u64)> {
+    let optional = |id, value: Option<u64>| value.map(|value| (id, value));
+    let flag = |id, value: u64| (value != 0).then_some((id, value));
+    [
+        flag(
+            settings::ENABLE_CONNECT_PROTOCOL,
+            ours.enable_connect_protocol,
+        ),
+        flag(settings::H3_DATAGRAM, ours.h3_datagram),
+        flag(settings::H3_DATAGRAM_DRAFT04, ours.h3_datagram_draft04),
+        flag(settings::ENABLE_WEBTRANSPORT, ours.enable_webtransport),
+        optional(settings::MAX_SESSIONS_DRAFT04, ours.max_sessions_draft04),
+        flag(settings::MAX_SESSIONS_DRAFT07, ours.max_sessions_draft07),
+        flag(settings::MAX_SESSIONS_DRAFT13, ours.max_sessions_draft13),
+        flag(settings::WT_ENABLED, ours.wt_enabled),
+        optional(
+            settings::MAX_FIELD_SECTION_SIZE,
+            ours.max_field_section_size,
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Chooses the dialect, or says what is missing: the first, in the order of [`Requirement`].
+///
+/// `None` at a server: the client announces nothing, and its request will tell.
+pub(super) fn choose(
+    side: Side,
+    ours: &Settings,
+    peer: &Settings,
+    transport: &Transport,
+) -> Result<Option<Dialect>, Requirement> {
+    let chosen = NEWEST_FIRST
+        .into_iter()
+        .find(|dialect| dialect.is_announced(ours) && dialect.is_announced(peer));
+    let announces_any = NEWEST_FIRST
+        .into_iter()
+        .any(|dialect| dialect.is_announced(peer));
+    match (chosen, side) {
+        (Some(_), _) => {}
+        (None, _) if announces_any => return Err(Requirement::Dialect),
+        (None, Side::Client) => return Err(Requirement::WebTransport),
+        (None, Side::Server) => {}
+    }
+    let needs = |rule: fn(Dialect) -> bool| chosen.is_some_and(rule);
+    if side == Side::Client
+        && needs(Dialect::needs_extended_connect)
+        && peer.enable_connect_protocol != 1
+    {
+        return Err(Requirement::ExtendedConnect);
+    }
+    let datagrams = peer.h3_datagram == 1 || peer.h3_datagram_draft04 == 1;
+    if !datagrams || transport.datagrams == Support::No {
+        return Err(Requirement::Datagrams);
+    }
+    if needs(Dialect::needs_reset_stream_at) && transport.peer_reset_stream_at == Support::No {
+        return Err(Requirement::ResetStreamAt);
+    }
+    Ok(chosen)
+}
+
+/// Whether any dialect uses this `:protocol`.
+pub(super) fn is_token(protocol: &[u8]) -> bool {
+    protocol == TOKEN || protocol == TOKEN_H3
+}
+
+/// Server: the dialect of one request, by its `:protocol`. `None`: nothing that both speak.
+pub(super) fn of_request(protocol: &[u8], ours: &Settings, peer: &Settings) -> Option<Dialect> {
+    let announces_any = NEWEST_FIRST
+        .into_iter()
+        .any(|dialect| dialect.is_announced(peer));
+    if announces_any {
+        return NEWEST_FIRST.into_iter().find(|dialect| {
+            dialect.is_announced(ours)
+                && dialect.is_announced(peer)
+                && dialect.token().as_bytes() == protocol
+        });
+    }
+    // Drafts 09 to 12 send no setting from the client.
+    let sent_limits = [
+        peer.initial_max_data,
+        peer.initial_max_streams_uni,
+        peer.initial_max_streams_bidi,
+    ]
+    .iter()
+    .any(Option::is_some);
+    let dialect = match protocol {
+        TOKEN_H3 => Dialect::Draft16,
+        TOKEN if sent_limits && Dialect::Draft14.is_announced(ours) => Dialect::Draft14,
+        TOKEN => Dialect::Draft07,
+        _ => return None,
+    };
+    dialect.is_announced(ours).then_some(dialect)
+}

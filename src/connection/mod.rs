@@ -1,0 +1,578 @@
+//! Layer 2: one HTTP/3 connection that carries WebTransport sessions, and nothing else.
+//!
+//! This file is the surface and the commands. `demux.rs` takes the facts in and hands each stream's
+//! bytes to what they belong to; `requests.rs`, `sessions.rs`, `streams.rs` and `control.rs` are
+//! those; `dialect.rs` knows the drafts. Why a session ends is decided in [`crate::session`].
+
+mod buffered;
+mod control;
+mod deadlines;
+mod demux;
+mod dialect;
+mod flood;
+mod handshake;
+mod outgoing;
+mod outputs;
+mod permit;
+mod request_stream;
+mod requests;
+mod seen;
+mod sessions;
+mod slot;
+mod streams;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+
+pub use permit::{ConnectPermit, OpenPermit};
+
+use crate::{
+    Action, AnswerError, CloseMessage, Config, ConnectError, ConnectionLost, DatagramError, Dir,
+    Event, Http3Error, Input, OpenError, Output, Rejection, Request, Requirement, Response,
+    SendError, SessionId, Side, Stats, StreamClosed, StreamId, Transport,
+    session::{DatagramPermit, SendCredit},
+    wire::{error_code, settings::Settings},
+};
+use buffered::Buffered;
+use deadlines::Deadlines;
+use flood::Flood;
+use outputs::{Outputs, Queued};
+use seen::Seen;
+use slot::{ConnectStream, Slot};
+
+/// One HTTP/3 connection carrying WebTransport sessions.
+///
+/// A pure state machine: it owns no socket and no clock. Drive it like this:
+///
+/// 1. Make one with [`client`](Self::client) or [`server`](Self::server) when QUIC makes its
+///    connection; call [`start`](Self::start) when QUIC is connected.
+/// 2. Tell it what QUIC tells you, with [`handle`](Self::handle). Read a stream while
+///    [`wants`](Self::wants) says so.
+/// 3. After that, and after each command, call [`poll`](Self::poll) until it gives `None`: perform
+///    the [`Action`]s on QUIC, give the [`Event`]s to the application. Then let QUIC transmit.
+/// 4. Feed [`Input::Timeout`] when [`poll_timeout`](Self::poll_timeout) is due.
+///
+/// Inputs and commands may come in any number before a poll. Nothing a peer does makes a call fail;
+/// every session ends with exactly one [`Event::SessionClosed`].
+///
+/// [`SessionId`] is unique within one connection only: the first is 0 on each. Key your players by
+/// connection *and* session.
+#[derive(Debug)]
+pub struct Connection {
+    side: Side,
+    config: Arc<Config>,
+    phase: Phase,
+    /// The latest time that a caller told; `None` before the first call that told one.
+    now: Option<Instant>,
+    transport: Option<Transport>,
+    ours: Settings,
+    theirs: Option<Settings>,
+    agreement: Option<Result<Option<crate::Dialect>, Requirement>>,
+    critical: Critical,
+    goaway: GoAway,
+    slots: BTreeMap<StreamId, Slot>,
+    seen: Seen,
+    buffered: Buffered,
+    deadlines: Deadlines,
+    out: Outputs,
+    flood: Flood,
+    /// Protocol bytes in all slots that QUIC has not taken.
+    unwritten: usize,
+    /// Sessions whose end has not been told.
+    live: u32,
+    /// Server: requests for sessions that were not answered.
+    unanswered: u32,
+    /// Server: other requests whose answer QUIC has not taken.
+    answered: u32,
+    /// Since when there is no session.
+    idle_since: Option<Instant>,
+    refused: Refused,
+    /// Reads are held back until events are polled.
+    held_back: bool,
+    stats: Stats,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// `shutdown` waits for the peer, at most so long.
+    Ending {
+        until: Option<Instant>,
+    },
+    Closed,
+}
+
+/// Which of the peer's critical streams are open.
+#[derive(Debug, Default)]
+struct Critical {
+    control: bool,
+    encoder: bool,
+    decoder: bool,
+    max_push_id: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct GoAway {
+    /// We sent it.
+    sent: bool,
+    /// The id in the peer's last one.
+    received: Option<u64>,
+    /// Our control stream, which it goes out on.
+    control: Option<StreamId>,
+}
+
+/// What was refused, so that its being possible again must be told.
+#[derive(Debug, Default)]
+struct Refused {
+    bi: bool,
+    uni: bool,
+    session: bool,
+}
+
+impl Connection {
+    /// The client's end.
+    #[must_use]
+    pub fn client(config: Arc<Config>) -> Self {
+        Self::new(Side::Client, config)
+    }
+
+    /// The server's end.
+    #[must_use]
+    pub fn server(config: Arc<Config>) -> Self {
+        Self::new(Side::Server, config)
+    }
+
+    fn new(side: Side, config: Arc<Config>) -> Self {
+        Self {
+            side,
+            ours: dialect::announced(side, &config),
+            config,
+            phase: Phase::Running,
+            now: None,
+            transport: None,
+            theirs: None,
+            agreement: None,
+            critical: Critical::default(),
+            goaway: GoAway::default(),
+            slots: BTreeMap::new(),
+            seen: Seen::default(),
+            buffered: Buffered::default(),
+            deadlines: Deadlines::default(),
+            out: Outputs::default(),
+            flood: Flood::default(),
+            unwritten: 0,
+            live: 0,
+            unanswered: 0,
+            answered: 0,
+            idle_since: None,
+            refused: Refused::default(),
+            held_back: false,
+            stats: Stats::default(),
+        }
+    }
+
+    // ---- the host's side
+
+    /// Once, when QUIC is connected: `control` is a unidirectional stream that the host has just
+    /// opened. Inputs may come before it; sessions are announced after it. A second call is
+    /// ignored.
+    pub fn start(&mut self, now: Instant, control: StreamId, transport: Transport) {
+        self.tick(now);
+        if self.is_closed() || self.transport.is_some() {
+            return;
+        }
+        self.transport = Some(transport);
+        self.idle_since = Some(self.now(now));
+        self.open_control(control);
+        self.negotiate();
+        self.settle();
+    }
+
+    /// Takes in one fact about QUIC. Never fails. Time never goes back: an earlier `now` counts as
+    /// the latest one.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        self.tick(now);
+        if self.is_closed() {
+            return;
+        }
+        self.take(input);
+        self.settle();
+    }
+
+    /// Actions first, then events, each in order; `None` until the next input or command.
+    pub fn poll(&mut self) -> Option<Output> {
+        if let Some(action) = self.poll_action() {
+            return Some(Output::Action(action));
+        }
+        let event = self.out.next_event()?;
+        self.release_reads();
+        Some(Output::Event(event))
+    }
+
+    /// The next action, past any events: for a host whose application polls on a tick.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        loop {
+            match self.out.next_action()? {
+                Queued::Action(action) => return Some(action),
+                Queued::Write(stream) => {
+                    if let Some((data, fin)) =
+                        self.outgoing(stream).and_then(outgoing::Outgoing::offer)
+                    {
+                        return Some(Action::Write { stream, data, fin });
+                    }
+                }
+            }
+        }
+    }
+
+    /// When [`Input::Timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let ending = match self.phase {
+            Phase::Ending { until } => until,
+            Phase::Running => None,
+            Phase::Closed => return None,
+        };
+        [
+            self.deadlines.next(),
+            ending,
+            self.idle_deadline(),
+            self.datagram_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Whether bytes of this stream should be read from QUIC now. Ask before every read.
+    ///
+    /// False while a data stream waits for its session, is [paused](Self::pause) or too much is
+    /// undelivered: the bytes stay in QUIC's window, and [`Action::Read`] says when to go on. Also
+    /// false for streams that are over.
+    #[must_use]
+    pub fn wants(&self, stream: StreamId) -> bool {
+        if self.is_closed() {
+            return false;
+        }
+        match self.slots.get(&stream) {
+            None => self.is_unseen(stream),
+            Some(slot) => self.slot_wants(stream, slot),
+        }
+    }
+
+    // ---- sessions
+
+    /// Client: asks for a session. Nothing happens until [`ConnectPermit::bind`].
+    ///
+    /// # Errors
+    /// Each [`ConnectError`] says what the caller can do.
+    pub fn connect<'a>(
+        &'a mut self,
+        now: Instant,
+        request: &'a Request,
+    ) -> Result<ConnectPermit<'a>, ConnectError> {
+        self.tick(now);
+        let dialect = self.may_connect()?;
+        request.validate()?;
+        Ok(ConnectPermit::new(self, request, dialect))
+    }
+
+    /// Server: accepts a request with 200. [`Event::SessionOpened`] follows.
+    ///
+    /// # Errors
+    /// [`AnswerError::Gone`] when the client left meanwhile, which is normal;
+    /// [`AnswerError::ProtocolNotOffered`] when the response names a protocol that the request did
+    /// not.
+    pub fn accept(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        response: Response,
+    ) -> Result<(), AnswerError> {
+        self.tick(now);
+        self.answer_with_accept(session, response)?;
+        self.settle();
+        Ok(())
+    }
+
+    /// Server: answers a request with a final status that is not 2xx. [`Event::SessionClosed`]
+    /// follows. A status below 300 is sent as 500.
+    ///
+    /// # Errors
+    /// [`AnswerError::Gone`] when the client left meanwhile, which is normal.
+    pub fn reject(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        rejection: Rejection,
+    ) -> Result<(), AnswerError> {
+        self.tick(now);
+        self.answer_with_reject(session, rejection)?;
+        self.settle();
+        Ok(())
+    }
+
+    /// Tells the peer that this session will end soon (WT_DRAIN_SESSION, §4.7). Nothing else
+    /// changes; a session that is gone is left alone.
+    pub fn drain(&mut self, session: SessionId) {
+        self.with_session(session, |connect, _| connect.session.drain());
+        self.settle();
+    }
+
+    /// Ends a session, open or not; one that is gone stays as it ended. The message is cut at
+    /// [`CloseMessage::MAX_LEN`] bytes.
+    pub fn close(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        code: u32,
+        message: impl Into<CloseMessage>,
+    ) {
+        self.tick(now);
+        self.with_session(session, |connect, now| {
+            connect.session.close(now, code, message);
+        });
+        self.settle();
+    }
+
+    // ---- the connection
+
+    /// GOAWAY, and a drain for each session; new sessions are refused, old ones go on. Nothing ends
+    /// by itself after it: see [`shutdown`](Self::shutdown).
+    pub fn go_away(&mut self) {
+        if self.is_closed() {
+            return;
+        }
+        self.send_goaway();
+        for session in self.connect_streams() {
+            self.with_session(session, |connect, _| connect.session.drain());
+        }
+        self.settle();
+    }
+
+    /// Closes each session, waits until the peer has closed every CONNECT stream or
+    /// [`Deadlines::linger`](crate::Deadlines::linger) is over, then closes the connection with
+    /// H3_NO_ERROR. Ends with [`Event::ConnectionClosed`]. A second call is ignored.
+    pub fn shutdown(&mut self, now: Instant, code: u32, message: impl Into<CloseMessage>) {
+        self.tick(now);
+        if self.phase != Phase::Running {
+            return;
+        }
+        self.send_goaway();
+        let message = message.into();
+        for session in self.connect_streams() {
+            self.with_session(session, |connect, now| {
+                connect.session.close(now, code, message.clone());
+            });
+        }
+        self.refuse_held_requests();
+        self.phase = Phase::Ending {
+            until: self.now(now).checked_add(self.config.deadlines.linger),
+        };
+        self.settle();
+    }
+
+    // ---- streams of sessions
+
+    /// Asks to open a stream of a session.
+    ///
+    /// # Errors
+    /// [`OpenError::NotOpen`] before the answer, [`OpenError::SessionClosed`] after the end.
+    pub fn open(&mut self, session: SessionId, dir: Dir) -> Result<OpenPermit<'_>, OpenError> {
+        self.may_open(session)?;
+        Ok(OpenPermit::new(self, session, dir))
+    }
+
+    /// Asks to write payload to a stream.
+    ///
+    /// # Errors
+    /// [`SendError::Blocked`] while the stream header is not with QUIC,
+    /// [`SendError::Stopped`] when the peer asked to stop, [`SendError::StreamClosed`] when our half
+    /// is over or was never open.
+    pub fn credit(&mut self, stream: StreamId) -> Result<SendCredit<'_>, SendError> {
+        self.stream_credit(stream)
+    }
+
+    /// Finishes our half of a stream.
+    ///
+    /// # Errors
+    /// [`StreamClosed`] when that half is over or was never open.
+    pub fn finish(&mut self, stream: StreamId) -> Result<(), StreamClosed> {
+        let result = self.finish_stream(stream);
+        self.settle();
+        result
+    }
+
+    /// Resets our half of a stream with an application error code (§4.4).
+    ///
+    /// # Errors
+    /// [`StreamClosed`] when that half is over or was never open.
+    pub fn reset(&mut self, stream: StreamId, code: u32) -> Result<(), StreamClosed> {
+        self.reset_stream(stream, code)
+    }
+
+    /// Asks the peer to stop sending, with an application error code (§4.4). Its half is over at
+    /// once.
+    ///
+    /// # Errors
+    /// [`StreamClosed`] when that half is over or was never open.
+    pub fn stop(&mut self, stream: StreamId, code: u32) -> Result<(), StreamClosed> {
+        self.stop_stream(stream, code)
+    }
+
+    /// [`wants`](Self::wants) is false for this stream until [`resume`](Self::resume). Bytes that
+    /// are fed anyway come out as events. Inactivity of its session is not counted meanwhile.
+    pub fn pause(&mut self, stream: StreamId) {
+        self.set_paused(stream, true);
+    }
+
+    /// Reads go on: gives an [`Action::Read`].
+    pub fn resume(&mut self, stream: StreamId) {
+        self.set_paused(stream, false);
+    }
+
+    // ---- datagrams
+
+    /// Asks to send a datagram. QUIC's own answer counts: too large, or no room.
+    ///
+    /// # Errors
+    /// [`DatagramError::NotOpen`] before the answer, [`DatagramError::SessionClosed`] after the end.
+    pub fn datagram(&self, session: SessionId) -> Result<DatagramPermit<'_>, DatagramError> {
+        match self.connect_stream(session) {
+            Some(connect) => connect.session.datagram(),
+            None => Err(DatagramError::SessionClosed),
+        }
+    }
+
+    /// The largest payload that fits, in bytes. `quic_max`: what QUIC takes in one DATAGRAM frame.
+    /// `None`: the session is not open, or nothing fits.
+    #[must_use]
+    pub fn max_datagram_payload(&self, session: SessionId, quic_max: usize) -> Option<usize> {
+        let permit = self.datagram(session).ok()?;
+        quic_max.checked_sub(permit.header().len())
+    }
+
+    // ---- facts
+
+    /// Which end this is.
+    #[must_use]
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
+    /// Sessions that [`Event::SessionClosed`] has not been queued for, in order.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionId> + '_ {
+        self.slots.values().filter_map(|slot| match slot {
+            Slot::Connect(connect) if !connect.session.is_closed() => Some(connect.session.id()),
+            _ => None,
+        })
+    }
+
+    /// When the peer last sent anything for this session. What we send does not count. `None` when
+    /// the session is gone.
+    #[must_use]
+    pub fn last_activity(&self, session: SessionId) -> Option<Instant> {
+        let connect = self.connect_stream(session)?;
+        Some(connect.session.last_activity())
+    }
+
+    /// No CONNECT stream is open in either direction: closing QUIC now loses no reason.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        !self
+            .slots
+            .values()
+            .any(|slot| matches!(slot, Slot::Connect(_)))
+    }
+
+    /// [`Event::ConnectionClosed`] has been queued; there is nothing more to feed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.phase == Phase::Closed
+    }
+
+    /// What was absorbed and refused so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let live = self.slots.values().filter_map(|slot| match slot {
+            Slot::Connect(connect) => Some(connect.session.stats()),
+            _ => None,
+        });
+        live.fold(self.stats, Stats::plus)
+    }
+
+    // ---- inside
+
+    fn tick(&mut self, now: Instant) {
+        self.now = Some(self.now(now));
+    }
+
+    /// The latest time that is known, where `now` is the caller's.
+    fn now(&self, now: Instant) -> Instant {
+        self.now.map_or(now, |latest| latest.max(now))
+    }
+
+    fn connect_stream(&self, session: SessionId) -> Option<&ConnectStream> {
+        match self.slots.get(&session.connect_stream()) {
+            Some(Slot::Connect(connect)) => Some(connect),
+            _ => None,
+        }
+    }
+
+    /// What follows from a change, whatever it was: a shutdown that waited may be done.
+    fn settle(&mut self) {
+        if matches!(self.phase, Phase::Ending { .. }) && self.is_settled() {
+            self.close_now();
+        }
+    }
+
+    /// Our own polite end.
+    fn close_now(&mut self) {
+        let code = error_code::H3_NO_ERROR;
+        self.close_connection(code, "", ConnectionLost::Local { code });
+    }
+
+    /// The peer broke HTTP/3.
+    fn fail(&mut self, error: Http3Error) {
+        self.close_connection(error.code(), error.name(), ConnectionLost::Http3(error));
+    }
+
+    fn close_connection(&mut self, code: u64, reason: &'static str, lost: ConnectionLost) {
+        if self.is_closed() {
+            return;
+        }
+        self.out.action(Action::CloseConnection { code, reason });
+        self.lose(lost);
+    }
+
+    /// The connection is over: each session is told in order, then the application.
+    fn lose(&mut self, reason: ConnectionLost) {
+        for session in self.connect_streams() {
+            let reason = reason.clone();
+            self.with_session(session, |connect, now| {
+                connect
+                    .session
+                    .handle(now, crate::session::Input::ConnectionClosed { reason });
+            });
+        }
+        self.stats = self.stats();
+        self.phase = Phase::Closed;
+        self.slots.clear();
+        self.buffered = Buffered::default();
+        self.deadlines.clear();
+        self.unwritten = 0;
+        self.out.event(Event::ConnectionClosed { reason });
+    }
+
+    /// The CONNECT streams there are, ascending.
+    fn connect_streams(&self) -> Vec<SessionId> {
+        self.slots
+            .values()
+            .filter_map(|slot| match slot {
+                Slot::Connect(connect) => Some(connect.session.id()),
+                _ => None,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,80 @@
+//! What waits to be polled: actions before events, each in its own order.
+//!
+//! A write is queued as a mark only: its bytes are taken when it is polled.
+
+use std::collections::VecDeque;
+
+use crate::{Action, Event, Limits, StreamId};
+
+#[derive(Debug, Default)]
+pub(super) struct Outputs {
+    actions: VecDeque<Queued>,
+    events: VecDeque<Event>,
+    datagrams: u32,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+pub(super) enum Queued {
+    Write(StreamId),
+    Action(Action),
+}
+
+/// What an event costs beside its payload.
+const EVENT: usize = size_of::<Event>();
+
+impl Outputs {
+    pub(super) fn action(&mut self, action: Action) {
+        self.actions.push_back(Queued::Action(action));
+    }
+
+    pub(super) fn write(&mut self, stream: StreamId) {
+        self.actions.push_back(Queued::Write(stream));
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        self.bytes += cost(&event);
+        self.events.push_back(event);
+    }
+
+    /// False when there are too many already: the newest is dropped.
+    pub(super) fn datagram(&mut self, event: Event, limits: &Limits) -> bool {
+        let room = self.datagrams < limits.undelivered_datagrams;
+        if room {
+            self.datagrams += 1;
+            self.events.push_back(event);
+        }
+        room
+    }
+
+    pub(super) fn next_action(&mut self) -> Option<Queued> {
+        self.actions.pop_front()
+    }
+
+    pub(super) fn next_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front()?;
+        if matches!(event, Event::DatagramReceived { .. }) {
+            self.datagrams -= 1;
+        } else {
+            self.bytes -= cost(&event);
+        }
+        Some(event)
+    }
+
+    /// Bytes of events that the application has not polled, datagrams aside.
+    pub(super) fn undelivered(&self) -> usize {
+        self.bytes
+    }
+
+    /// Drops the actions: there is no QUIC to perform them.
+    pub(super) fn drop_actions(&mut self) {
+        self.actions.clear();
+    }
+}
+
+fn cost(event: &Event) -> usize {
+    match event {
+        Event::StreamData { data, .. } => EVENT + data.len(),
+        _ => EVENT,
+    }
+}

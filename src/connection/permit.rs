@@ -1,0 +1,108 @@
+//! Permissions to open: ask, open the stream on QUIC, bind its id.
+
+use super::Connection;
+use crate::{Dialect, Dir, Request, SessionId, Side, StreamId};
+
+/// The right to open one CONNECT stream. Dropped unbound:
+/// [`Event::StreamsAvailable`](crate::Event::StreamsAvailable) will follow for [`Dir::Bi`].
+#[must_use]
+#[derive(Debug)]
+pub struct ConnectPermit<'a> {
+    connection: &'a mut Connection,
+    request: &'a Request,
+    dialect: Dialect,
+    bound: bool,
+}
+
+impl<'a> ConnectPermit<'a> {
+    pub(super) fn new(
+        connection: &'a mut Connection,
+        request: &'a Request,
+        dialect: Dialect,
+    ) -> Self {
+        Self {
+            connection,
+            request,
+            dialect,
+            bound: false,
+        }
+    }
+}
+
+impl ConnectPermit<'_> {
+    /// Sends the CONNECT on the bidirectional stream that QUIC has just opened.
+    ///
+    /// An id that is in use, or that is not a client's bidirectional stream, is a mistake of the
+    /// caller: nothing is sent, and no event will ever name the session.
+    pub fn bind(mut self, stream: StreamId) -> SessionId {
+        self.bound = true;
+        self.connection
+            .bind_session(stream, self.request, self.dialect)
+    }
+}
+
+impl Drop for ConnectPermit<'_> {
+    fn drop(&mut self) {
+        if !self.bound {
+            self.connection.refused.bi = true;
+        }
+    }
+}
+
+/// The right to open one stream. Dropped unbound:
+/// [`Event::StreamsAvailable`](crate::Event::StreamsAvailable) will follow.
+#[must_use]
+#[derive(Debug)]
+pub struct OpenPermit<'a> {
+    connection: &'a mut Connection,
+    session: SessionId,
+    dir: Dir,
+    bound: bool,
+}
+
+impl<'a> OpenPermit<'a> {
+    pub(super) fn new(connection: &'a mut Connection, session: SessionId, dir: Dir) -> Self {
+        Self {
+            connection,
+            session,
+            dir,
+            bound: false,
+        }
+    }
+}
+
+impl OpenPermit<'_> {
+    /// Who opens it: this side.
+    #[must_use]
+    pub fn side(&self) -> Side {
+        self.connection.side
+    }
+
+    /// The kind of stream to open.
+    #[must_use]
+    pub fn dir(&self) -> Dir {
+        self.dir
+    }
+
+    /// Commits the stream that QUIC has just opened, and queues its header as an
+    /// [`Action::Write`](crate::Action::Write);
+    /// [`credit`](Connection::credit) is `Blocked` until that is written.
+    ///
+    /// An id that is in use, or that this side cannot have opened so, is a mistake of the caller
+    /// and is not added.
+    pub fn bind(mut self, stream: StreamId) {
+        self.bound = true;
+        self.connection.bind_stream(stream, self.session, self.dir);
+    }
+}
+
+impl Drop for OpenPermit<'_> {
+    fn drop(&mut self) {
+        if !self.bound {
+            match self.dir {
+                Dir::Bi => self.connection.refused.bi = true,
+                Dir::Uni => self.connection.refused.uni = true,
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The frames of a request stream, in the order that HTTP/3 wants them (RFC 9114 §4.1, §4.4).
+//!
+//! Which message the HEADERS hold, and what the DATA means, is not known here.
+
+use bytes::Bytes;
+
+use crate::{
+    Http3Error, Side,
+    wire::{
+        frame,
+        tlv::{Collect, Part, Reader},
+    },
+};
+
+/// What came next on the stream.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// A whole field section.
+    Head(Bytes),
+    /// A field section over the limit; it is not kept.
+    HeadTooLarge,
+    /// DATA payload; never empty.
+    Body(Bytes),
+    /// Something that means nothing: worth counting, no more.
+    Idle,
+}
+
+#[derive(Debug)]
+pub(super) struct Frames {
+    reader: Reader,
+    collect: Collect,
+    payload: Payload,
+    /// HEADERS may come; else DATA.
+    wants_head: bool,
+}
+
+/// What the payload that is being read belongs to.
+#[derive(Clone, Copy, Debug)]
+enum Payload {
+    Head,
+    Body,
+    Skipped,
+}
+
+impl Frames {
+    pub(super) fn new() -> Self {
+        Self::with_reader(Reader::new())
+    }
+
+    /// The stream's first varint was read already: it is the first frame's type.
+    pub(super) fn after_kind(kind: u64) -> Self {
+        Self::with_reader(Reader::after_kind(kind))
+    }
+
+    fn with_reader(reader: Reader) -> Self {
+        Self {
+            reader,
+            collect: Collect::default(),
+            payload: Payload::Skipped,
+            wants_head: true,
+        }
+    }
+
+    /// The last HEADERS were an interim response: others follow.
+    pub(super) fn expect_head(&mut self) {
+        self.wants_head = true;
+    }
+
+    /// Whether a FIN may come here.
+    pub(super) fn is_between(&self) -> bool {
+        self.reader.is_between()
+    }
+
+    /// The next item, `None` when more bytes are wanted.
+    pub(super) fn next(
+        &mut self,
+        input: &mut Bytes,
+        side: Side,
+        limit: usize,
+    ) -> Option<Result<Item, Http3Error>> {
+        loop {
+            match self.reader.next(input)? {
+                Part::Header { kind, len } => match self.classify(kind, side) {
+                    Err(error) => return Some(Err(error)),
+                    Ok(payload) => {
+                        self.payload = payload;
+                        let fits = usize::try_from(len).is_ok_and(|len| len <= limit);
+                        if matches!(payload, Payload::Head) && !fits {
+                            self.payload = Payload::Skipped;
+                            return Some(Ok(Item::HeadTooLarge));
+                        }
+                    }
+                },
+                Part::Payload { data, end } => match self.payload {
+                    Payload::Head => {
+                        if let Some(section) = self.collect.push(data, end) {
+                            return Some(Ok(Item::Head(section)));
+                        }
+                    }
+                    Payload::Body if !data.is_empty() => return Some(Ok(Item::Body(data))),
+                    Payload::Body | Payload::Skipped => {
+                        if end {
+                            return Some(Ok(Item::Idle));
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    fn classify(&mut self, kind: u64, side: Side) -> Result<Payload, Http3Error> {
+        match kind {
+            frame::HEADERS if self.wants_head => {
+                self.wants_head = false;
+                Ok(Payload::Head)
+            }
+            frame::DATA if !self.wants_head => Ok(Payload::Body),
+            // RFC 9114 §4.1: "Receipt of an invalid sequence of frames MUST be treated as a
+            // connection error of type H3_FRAME_UNEXPECTED."
+            frame::HEADERS | frame::DATA => Err(Http3Error::FrameUnexpected),
+            frame::PUSH_PROMISE => Err(match side {
+                Side::Client => Http3Error::Id,
+                Side::Server => Http3Error::FrameUnexpected,
+            }),
+            // §4.3: "Endpoints MUST NOT send WT_STREAM as a frame type on HTTP/3 streams other than
+            // the very first bytes of a request stream."
+            frame::WT_STREAM => Err(Http3Error::Frame),
+            frame::CANCEL_PUSH
+            | frame::SETTINGS
+            | frame::GOAWAY
+            | frame::MAX_PUSH_ID
+            | frame::PRIORITY_UPDATE_REQUEST
+            | frame::PRIORITY_UPDATE_PUSH => Err(Http3Error::FrameUnexpected),
+            _ if frame::is_reserved_http2(kind) => Err(Http3Error::FrameUnexpected),
+            _ => Ok(Payload::Skipped),
+        }
+    }
+}

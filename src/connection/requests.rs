@@ -1,0 +1,331 @@
+//! Server: requests until they are a session, or are answered without becoming one.
+
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+
+use super::{
+    Connection, dialect,
+    handshake::{self, Asked, Unreadable, Wanted},
+    outgoing::Outgoing,
+    request_stream::{Frames, Item},
+    slot::{ConnectStream, Held, RequestPhase, RequestStream, Slot},
+};
+use crate::{
+    Action, Event, Http3Error, Rejection, SessionId, StreamId,
+    session::{self, Session, Terms},
+    wire::error_code::{
+        H3_MESSAGE_ERROR, H3_NO_ERROR, H3_REQUEST_CANCELLED, H3_REQUEST_INCOMPLETE,
+        H3_REQUEST_REJECTED, WT_SESSION_GONE,
+    },
+};
+
+impl RequestStream {
+    pub(super) fn outgoing(&mut self) -> Option<&mut Outgoing> {
+        match &mut self.phase {
+            RequestPhase::Answered(outgoing) => Some(outgoing),
+            RequestPhase::Head | RequestPhase::Held(_) => None,
+        }
+    }
+
+    pub(super) fn is_answered(&self) -> bool {
+        matches!(self.phase, RequestPhase::Answered(_))
+    }
+}
+
+impl Connection {
+    /// A client's stream has begun with a frame.
+    pub(super) fn begin_request(&mut self, stream: StreamId, kind: u64) {
+        let request = RequestStream {
+            frames: Frames::after_kind(kind),
+            phase: RequestPhase::Head,
+            armed: None,
+        };
+        self.slots.insert(stream, Slot::Request(Box::new(request)));
+    }
+
+    /// A request stream's bytes, while it is no session's.
+    pub(super) fn request_data(&mut self, stream: StreamId, mut data: Bytes, fin: bool) {
+        let limit = self.config.limits.field_section;
+        loop {
+            let request = match self.slots.get_mut(&stream) {
+                Some(Slot::Request(request)) if !request.is_answered() => request,
+                Some(Slot::Connect(_)) => return self.connect_data(stream, data, fin),
+                _ => return,
+            };
+            match request.frames.next(&mut data, self.side, limit) {
+                None => break,
+                Some(Ok(Item::Idle)) => self.count_cheap(),
+                Some(Ok(Item::Head(section))) => {
+                    self.request_head(stream, &section, fin && data.is_empty());
+                }
+                Some(Ok(Item::HeadTooLarge)) => {
+                    let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+                    self.answer(stream, status, fin && data.is_empty());
+                }
+                Some(Ok(Item::Body(data))) => self.hold_body(stream, &data),
+                Some(Err(error)) => return self.fail(error),
+            }
+        }
+        if fin {
+            self.request_finished(stream);
+        }
+    }
+
+    fn request_finished(&mut self, stream: StreamId) {
+        let Some(Slot::Request(request)) = self.slots.get(&stream) else {
+            return;
+        };
+        if !request.frames.is_between() {
+            return self.fail(Http3Error::Frame);
+        }
+        let code = match request.phase {
+            RequestPhase::Head => H3_REQUEST_INCOMPLETE,
+            RequestPhase::Held(_) => H3_REQUEST_CANCELLED,
+            RequestPhase::Answered(_) => return,
+        };
+        self.refuse_request(stream, code, false);
+    }
+
+    fn hold_body(&mut self, stream: StreamId, data: &[u8]) {
+        let limit = self.config.limits.unanswered_body;
+        let Some(Slot::Request(request)) = self.slots.get_mut(&stream) else {
+            return;
+        };
+        let RequestPhase::Held(held) = &mut request.phase else {
+            return;
+        };
+        if held.body.len() >= limit {
+            return self.refuse_request(stream, H3_REQUEST_REJECTED, true);
+        }
+        held.body.extend_from_slice(data);
+    }
+
+    /// `ended`: the client's FIN is right behind.
+    fn request_head(&mut self, stream: StreamId, section: &[u8], ended: bool) {
+        match handshake::read_request(section, self.config.limits.field_section) {
+            Ok(Asked::Session(wanted)) => self.session_wanted(stream, wanted),
+            Ok(Asked::Other(status)) => self.answer(stream, status, ended),
+            Err(Unreadable::TooLarge) => {
+                self.answer(stream, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, ended);
+            }
+            Err(Unreadable::Malformed) => self.refuse_request(stream, H3_MESSAGE_ERROR, !ended),
+            Err(Unreadable::Connection(error)) => self.fail(error),
+        }
+    }
+
+    fn session_wanted(&mut self, stream: StreamId, wanted: Box<Wanted>) {
+        let Some(since) = self.now else {
+            return;
+        };
+        let is_full = self.unanswered >= self.config.limits.unanswered_requests;
+        if is_full || self.goaway.sent || self.is_ending() {
+            return self.refuse_request(stream, H3_REQUEST_REJECTED, true);
+        }
+        let Some(Slot::Request(request)) = self.slots.get_mut(&stream) else {
+            return;
+        };
+        self.unanswered += 1;
+        request.phase = RequestPhase::Held(Held {
+            wanted,
+            body: BytesMut::new(),
+            since,
+        });
+        let due = self
+            .config
+            .deadlines
+            .request
+            .and_then(|wait| since.checked_add(wait));
+        self.deadlines.arm(stream, &mut request.armed, due);
+        self.announce(stream);
+    }
+
+    /// Announces a request that was held, once both sides' SETTINGS are known.
+    ///
+    /// §3.1: "the server MUST NOT process any incoming WebTransport requests until the client's
+    /// SETTINGS have been received"
+    pub(super) fn announce(&mut self, stream: StreamId) {
+        let (Some(agreement), Some(theirs), Some(transport)) =
+            (self.agreement, self.theirs, self.transport.clone())
+        else {
+            return;
+        };
+        let Some(Slot::Request(request)) = self.slots.get(&stream) else {
+            return;
+        };
+        let RequestPhase::Held(held) = &request.phase else {
+            return;
+        };
+        if agreement.is_err() {
+            return self.refuse_request(stream, H3_MESSAGE_ERROR, true);
+        }
+        let Some(dialect) = dialect::of_request(&held.wanted.token, &self.ours, &theirs) else {
+            return self.answer(stream, StatusCode::NOT_IMPLEMENTED, false);
+        };
+        let limit = dialect.session_limit(&self.ours);
+        if u64::from(self.live) >= limit.min(self.config.limits.sessions.into()) {
+            return self.refuse_request(stream, H3_REQUEST_REJECTED, true);
+        }
+        let Ok(session) = SessionId::try_from(stream) else {
+            return;
+        };
+        let Some(Slot::Request(mut request)) = self.slots.remove(&stream) else {
+            return;
+        };
+        let RequestPhase::Held(held) = request.phase else {
+            return;
+        };
+        self.deadlines.arm(stream, &mut request.armed, None);
+        let terms = Terms::new(dialect, transport);
+        let machine = Session::new(held.since, self.side, session, terms, self.config.clone());
+        let asked = held.wanted.into_request(dialect);
+        let mut connect = ConnectStream::new(machine, request.frames);
+        connect.protocols.clone_from(&asked.protocols);
+        self.slots.insert(stream, Slot::Connect(Box::new(connect)));
+        self.live += 1;
+        self.out.event(Event::SessionRequested {
+            session,
+            request: Box::new(asked),
+        });
+        let body = session::Input::Body {
+            data: held.body.freeze(),
+            fin: false,
+        };
+        self.with_session(session, |connect, now| connect.session.handle(now, body));
+        self.adopt_orphans(session);
+    }
+
+    /// Announces all that were held, in the order of ids.
+    pub(super) fn announce_held(&mut self) {
+        for stream in self.held_requests() {
+            self.announce(stream);
+        }
+    }
+
+    /// Refuses all that were held: the connection ends.
+    pub(super) fn refuse_held_requests(&mut self) {
+        for stream in self.held_requests() {
+            self.refuse_request(stream, H3_REQUEST_REJECTED, true);
+        }
+    }
+
+    fn held_requests(&self) -> Vec<StreamId> {
+        let is_held = |slot: &Slot| matches!(slot, Slot::Request(request) if matches!(request.phase, RequestPhase::Held(_)));
+        self.slots
+            .iter()
+            .filter(|(_, slot)| is_held(slot))
+            .map(|(&stream, _)| stream)
+            .collect()
+    }
+
+    /// Answers a request that is not a session's, and forgets it when QUIC has the answer.
+    fn answer(&mut self, stream: StreamId, status: StatusCode, ended: bool) {
+        self.stats.requests_refused += 1;
+        self.count_cheap();
+        if self.answered >= self.config.limits.answered_requests {
+            return self.refuse_request(stream, H3_REQUEST_REJECTED, !ended);
+        }
+        self.release_request(stream);
+        let Some(Slot::Request(request)) = self.slots.get_mut(&stream) else {
+            return;
+        };
+        request.phase = RequestPhase::Answered(Outgoing::default());
+        self.answered += 1;
+        self.send(stream, &handshake::reject(&Rejection::from(status)), true);
+        if !ended {
+            // RFC 9114 §4.1: "the server […] MAY abort reading the request stream"
+            self.out.action(Action::StopSending {
+                stream,
+                code: H3_NO_ERROR,
+            });
+        }
+        self.forsake(stream);
+    }
+
+    /// Aborts a request that was never announced.
+    pub(super) fn refuse_request(&mut self, stream: StreamId, code: u64, receiving: bool) {
+        self.refuse_request_with(stream, code, receiving.then_some(code));
+    }
+
+    pub(super) fn refuse_request_with(&mut self, stream: StreamId, reset: u64, stop: Option<u64>) {
+        self.release_request(stream);
+        self.remove_request(stream);
+        self.stats.requests_refused += 1;
+        self.out.action(Action::Reset {
+            stream,
+            code: reset,
+            reliable_size: 0,
+        });
+        if let Some(code) = stop {
+            self.out.action(Action::StopSending { stream, code });
+        }
+        self.forsake(stream);
+        self.count_cheap();
+    }
+
+    /// It no longer waits for the SETTINGS.
+    fn release_request(&mut self, stream: StreamId) {
+        if let Some(Slot::Request(request)) = self.slots.get_mut(&stream) {
+            self.deadlines.arm(stream, &mut request.armed, None);
+            if matches!(request.phase, RequestPhase::Held(_)) {
+                self.unanswered = self.unanswered.saturating_sub(1);
+            }
+        }
+    }
+
+    fn remove_request(&mut self, stream: StreamId) {
+        let Some(Slot::Request(request)) = self.slots.get_mut(&stream) else {
+            return;
+        };
+        if let RequestPhase::Answered(outgoing) = &request.phase {
+            self.unwritten -= outgoing.len();
+            self.answered = self.answered.saturating_sub(1);
+        }
+        self.slots.remove(&stream);
+    }
+
+    /// Streams that waited for this request have no session.
+    fn forsake(&mut self, stream: StreamId) {
+        if let Ok(session) = SessionId::try_from(stream) {
+            self.forsake_orphans(session, WT_SESSION_GONE);
+        }
+    }
+
+    // ---- other facts
+
+    pub(super) fn request_reset(&mut self, stream: StreamId) {
+        match self.slots.get(&stream) {
+            // The answer still goes out: its reader may be somebody else's.
+            Some(Slot::Request(request)) if request.is_answered() => {}
+            _ => self.refuse_request(stream, H3_REQUEST_CANCELLED, false),
+        }
+    }
+
+    pub(super) fn request_stopped(&mut self, stream: StreamId, code: u64) {
+        match self.slots.get(&stream) {
+            Some(Slot::Request(request)) if request.is_answered() => {
+                self.remove_request(stream);
+                self.out.action(Action::Reset {
+                    stream,
+                    code,
+                    reliable_size: 0,
+                });
+            }
+            _ => self.refuse_request(stream, code, true),
+        }
+    }
+
+    /// QUIC took some of an answer.
+    pub(super) fn request_written(&mut self, stream: StreamId) {
+        let is_done = self.outgoing(stream).is_some_and(|out| out.is_finished());
+        if is_done {
+            self.remove_request(stream);
+        }
+    }
+
+    pub(super) fn request_expired(&mut self, stream: StreamId) {
+        if let Some(Slot::Request(request)) = self.slots.get_mut(&stream) {
+            request.armed = None;
+            self.refuse_request(stream, H3_REQUEST_CANCELLED, true);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! One QUIC stream, one slot: everything that the connection knows of a stream is in here.
+
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+
+use super::{handshake::Wanted, outgoing::Outgoing, request_stream::Frames};
+use crate::{
+    Protocol, Response, SessionId,
+    session::Session,
+    wire::{
+        tlv::{Collect, Reader},
+        varint::Partial,
+    },
+};
+
+#[derive(Debug)]
+pub(super) enum Slot {
+    /// The peer's; its first bytes do not yet say what it is.
+    Preamble(Preamble),
+    /// Our control stream.
+    Control(Outgoing),
+    /// The peer's control stream.
+    PeerControl(PeerControl),
+    /// The peer's QPACK encoder stream.
+    PeerEncoder,
+    /// The peer's QPACK decoder stream.
+    PeerDecoder(DecoderStream),
+    /// Server: a request that no session was announced for.
+    Request(Box<RequestStream>),
+    /// A session's CONNECT stream.
+    Connect(Box<ConnectStream>),
+    /// A data stream.
+    Data(DataStream),
+}
+
+/// The first varints of a peer's stream.
+#[derive(Debug, Default)]
+pub(super) struct Preamble {
+    /// The stream type or the first frame type.
+    pub(super) kind: Option<u64>,
+    pub(super) partial: Partial,
+    /// STOP_SENDING overtook them.
+    pub(super) stopped: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct PeerControl {
+    pub(super) reader: Reader,
+    pub(super) collect: Collect,
+    /// The frame whose payload is being read; `None`: it is skipped.
+    pub(super) kind: Option<u64>,
+    pub(super) has_settings: bool,
+}
+
+/// The peer's QPACK decoder stream: how far into a Stream Cancellation it is.
+#[derive(Debug, Default)]
+pub(super) struct DecoderStream {
+    pub(super) continues: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct RequestStream {
+    pub(super) frames: Frames,
+    pub(super) phase: RequestPhase,
+    pub(super) armed: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub(super) enum RequestPhase {
+    /// Its HEADERS are not complete.
+    Head,
+    /// It asks for a session, and nothing may be said before the peer's SETTINGS.
+    Held(Held),
+    /// It was answered, and QUIC has not taken all of the answer.
+    Answered(Outgoing),
+}
+
+/// A CONNECT before the SETTINGS.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) wanted: Box<Wanted>,
+    pub(super) body: BytesMut,
+    pub(super) since: Instant,
+}
+
+#[derive(Debug)]
+pub(super) struct ConnectStream {
+    pub(super) session: Session,
+    pub(super) frames: Frames,
+    pub(super) outgoing: Outgoing,
+    /// What the request offered, and whether the client insists on one of them.
+    pub(super) protocols: Vec<Protocol>,
+    pub(super) protocol_required: bool,
+    /// The 2xx, until the application has been told.
+    pub(super) response: Option<Box<Response>>,
+    /// When our last bytes must have left, once the session is over.
+    pub(super) linger: Option<Instant>,
+    pub(super) armed: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub(super) struct DataStream {
+    pub(super) session: SessionId,
+    /// The header, or the FIN, on its way to QUIC.
+    pub(super) outgoing: Option<Box<Outgoing>>,
+    pub(super) ending: Ending,
+    /// The application does not read.
+    pub(super) paused: bool,
+    /// Set while the session is not open.
+    pub(super) parked: Option<Box<Parked>>,
+}
+
+/// What our half waits to do behind bytes that QUIC has not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    None,
+    Finish,
+    Reset { code: u32 },
+}
+
+/// What reached a data stream before its session was open.
+#[derive(Debug, Default)]
+pub(super) struct Parked {
+    pub(super) bytes: BytesMut,
+    pub(super) fin: bool,
+    /// While the session is not even requested: what it will be told.
+    pub(super) reset: Option<u64>,
+    pub(super) stopped: Option<u64>,
+    /// The session knows the stream.
+    pub(super) known: bool,
+    pub(super) armed: Option<Instant>,
+}
+
+impl DataStream {
+    pub(super) fn new(session: SessionId) -> Self {
+        Self {
+            session,
+            outgoing: None,
+            ending: Ending::None,
+            paused: false,
+            parked: None,
+        }
+    }
+}
+
+impl ConnectStream {
+    pub(super) fn new(session: Session, frames: Frames) -> Self {
+        Self {
+            session,
+            frames,
+            outgoing: Outgoing::default(),
+            protocols: Vec::new(),
+            protocol_required: false,
+            response: None,
+            linger: None,
+            armed: None,
+        }
+    }
+
+    /// Nothing is owed in either direction.
+    pub(super) fn is_over(&self) -> bool {
+        self.session.is_drained() && self.outgoing.is_written()
+    }
+}
+
+impl Parked {
+    /// The bytes, and whether they are the last.
+    pub(super) fn take(&mut self) -> (Bytes, bool) {
+        (self.bytes.split().freeze(), self.fin)
+    }
+}

@@ -1,0 +1,301 @@
+//! What goes into a connection and what comes out, as plain data.
+//!
+//! Facts about QUIC go in, actions for QUIC and events for the application come out. All of it
+//! can be compared, stored and replayed. Knows no order and no meaning: that is the machine's.
+
+#![allow(
+    clippy::exhaustive_enums,
+    reason = "deliberate: a host that ignores an action, or cannot report a fact, is wrong"
+)]
+
+use bytes::Bytes;
+
+use crate::{CloseReason, ConnectionLost, Dialect, Dir, Request, Response, SessionId, StreamId};
+
+/// A fact about QUIC, for `handle`.
+///
+/// Handling one never fails: what the peer does wrong becomes actions and events, and facts about
+/// streams that are unknown or over are absorbed.
+///
+/// ```
+/// use bytes::Bytes;
+/// use webtransport_session::{Input, StreamId};
+///
+/// let stream = StreamId::from(0);
+/// let input = Input::StreamData { stream, data: Bytes::from_static(b"\0\0"), fin: false };
+/// assert_eq!(input, input.clone());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Input {
+    /// The next bytes of a stream, in order, and whether the stream ends with them. The FIN may
+    /// come alone or with the last bytes.
+    StreamData {
+        /// The stream that was read.
+        stream: StreamId,
+        /// What was read. Empty is allowed.
+        data: Bytes,
+        /// Nothing follows.
+        fin: bool,
+    },
+    /// RESET_STREAM or RESET_STREAM_AT arrived.
+    StreamReset {
+        /// The stream whose receiving half ended.
+        stream: StreamId,
+        /// The code on the wire.
+        code: u64,
+        /// How many bytes the peer had sent, where the stack tells.
+        final_size: Option<u64>,
+    },
+    /// STOP_SENDING arrived. The answer is an [`Action::Reset`]; a stack that has reset by itself
+    /// ignores it. For a CONNECT stream, read that stream first.
+    StreamStopped {
+        /// The stream whose sending half is not wanted any more.
+        stream: StreamId,
+        /// The code on the wire.
+        code: u64,
+    },
+    /// The answer to each [`Action::Write`].
+    Written {
+        /// The stream that was written.
+        stream: StreamId,
+        /// How many of the bytes QUIC took. 0 when the stream is blocked or gone.
+        len: usize,
+        /// Whether QUIC took the FIN.
+        fin: bool,
+    },
+    /// QUIC takes bytes for this stream again. May come at any time and any number of times.
+    StreamWritable {
+        /// The stream that can be written.
+        stream: StreamId,
+    },
+    /// QUIC's own limit of streams rose. May come at any time and any number of times.
+    StreamsAvailable {
+        /// The kind of stream that can be opened.
+        dir: Dir,
+    },
+    /// A QUIC DATAGRAM frame arrived.
+    DatagramReceived {
+        /// Its whole payload.
+        data: Bytes,
+    },
+    /// The connection is over: the peer closed it, it was lost, or the host closed it without
+    /// having been told to. Feed the bytes of the streams first, or a close message in them is
+    /// lost. The first one counts.
+    ConnectionClosed {
+        /// Why.
+        reason: ConnectionLost,
+    },
+    /// The time of `poll_timeout` has come. May come early.
+    Timeout,
+}
+
+/// What to do on QUIC. Exhaustive: a host that ignores one is wrong.
+///
+/// An action on a stream that QUIC does not know any more is to be skipped, except that a
+/// [`Write`](Self::Write) is always answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Write protocol bytes, then perhaps FIN. Answer with [`Input::Written`], at once or later:
+    /// no second `Write` for this stream comes before the answer.
+    Write {
+        /// The stream to write to.
+        stream: StreamId,
+        /// What to write. May be empty when only the FIN is left.
+        data: Bytes,
+        /// Whether to finish the stream once all of `data` was taken.
+        fin: bool,
+    },
+    /// Read this stream now, while `wants` says so.
+    Read {
+        /// The stream to read.
+        stream: StreamId,
+    },
+    /// Abandon the sending half.
+    Reset {
+        /// The stream to reset.
+        stream: StreamId,
+        /// The code on the wire.
+        code: u64,
+        /// Bytes that still have to arrive, for RESET_STREAM_AT; 0 for a plain RESET_STREAM.
+        reliable_size: u64,
+    },
+    /// Ask the peer to abandon its half, and read no more of it.
+    StopSending {
+        /// The stream to stop.
+        stream: StreamId,
+        /// The code on the wire.
+        code: u64,
+    },
+    /// Close the connection. The last action: [`Event::ConnectionClosed`] is on its way without a
+    /// further input. Go on transmitting until QUIC has sent it.
+    CloseConnection {
+        /// The application code on the wire.
+        code: u64,
+        /// A few words for whoever reads the peer's log.
+        reason: &'static str,
+    },
+}
+
+/// What happened, for the application. 64 bytes at most.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The peer's SETTINGS are in: a client may `connect`.
+    Ready(Negotiated),
+    /// The peer's SETTINGS are in, and no session is possible: what is missing first.
+    Unsupported(Requirement),
+    /// Server: a client asks for a session. Answer with `accept` or `reject`, now or later. From
+    /// here on a [`SessionClosed`](Self::SessionClosed) is owed.
+    SessionRequested {
+        /// The session, if it is accepted.
+        session: SessionId,
+        /// What was asked for.
+        request: Box<Request>,
+    },
+    /// The session is open, in either role; at a server it follows `accept`.
+    SessionOpened {
+        /// The session that opened.
+        session: SessionId,
+        /// The answer, received or sent.
+        response: Box<Response>,
+    },
+    /// The peer is about to end the session, or the connection (draft §4.7). Everything works on.
+    SessionDraining {
+        /// The session to bring to an end.
+        session: SessionId,
+    },
+    /// The session is over. Exactly once for each session that the application was told about or
+    /// has connected, also when it never opened, and the last event that names it.
+    SessionClosed {
+        /// The session that ended.
+        session: SessionId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// A datagram arrived.
+    DatagramReceived {
+        /// The session it is for.
+        session: SessionId,
+        /// What the peer's application sent.
+        payload: Bytes,
+    },
+    /// The peer opened a stream. `stream.dir()` says whether it can be answered.
+    StreamOpened {
+        /// The session it belongs to.
+        session: SessionId,
+        /// The new stream.
+        stream: StreamId,
+    },
+    /// The next bytes of a stream, in order.
+    StreamData {
+        /// The session it belongs to.
+        session: SessionId,
+        /// The stream they came on.
+        stream: StreamId,
+        /// What the peer's application sent. Empty only with `fin`.
+        data: Bytes,
+        /// Nothing follows.
+        fin: bool,
+    },
+    /// The peer abandoned its half of a stream.
+    StreamReset {
+        /// The session it belongs to.
+        session: SessionId,
+        /// The stream that ended.
+        stream: StreamId,
+        /// The application's code; `None`: the code was not an application's (draft §4.4), as
+        /// when the peer cleans up after its session.
+        code: Option<u32>,
+    },
+    /// The peer does not want the rest of what we send on a stream. It is reset already.
+    StreamStopped {
+        /// The session it belongs to.
+        session: SessionId,
+        /// The stream that must not be written any more.
+        stream: StreamId,
+        /// The application's code; `None`: the code was not an application's (draft §4.4).
+        code: Option<u32>,
+    },
+    /// A write that was refused, by QUIC or by session credit, may be tried again.
+    StreamWritable {
+        /// The session it belongs to.
+        session: SessionId,
+        /// The stream to try.
+        stream: StreamId,
+    },
+    /// An `open` or `connect` that was refused, by QUIC or by a limit, may be tried again.
+    StreamsAvailable {
+        /// The kind of stream to try. `connect` needs `Bi`.
+        dir: Dir,
+    },
+    /// The connection is over. Once, and the last event of all.
+    ConnectionClosed {
+        /// Why.
+        reason: ConnectionLost,
+    },
+}
+
+// An application handles millions of these: the rare large parts are boxed.
+const _: () = assert!(size_of::<Event>() <= 64);
+const _: () = assert!(size_of::<Option<Output>>() <= 64);
+
+impl Event {
+    /// The session that the event is about; `None` for those about the connection.
+    pub fn session(&self) -> Option<SessionId> {
+        match *self {
+            Self::SessionRequested { session, .. }
+            | Self::SessionOpened { session, .. }
+            | Self::SessionDraining { session }
+            | Self::SessionClosed { session, .. }
+            | Self::DatagramReceived { session, .. }
+            | Self::StreamOpened { session, .. }
+            | Self::StreamData { session, .. }
+            | Self::StreamReset { session, .. }
+            | Self::StreamStopped { session, .. }
+            | Self::StreamWritable { session, .. } => Some(session),
+            Self::Ready(_)
+            | Self::Unsupported(_)
+            | Self::StreamsAvailable { .. }
+            | Self::ConnectionClosed { .. } => None,
+        }
+    }
+}
+
+/// What `poll` gives: something to do on QUIC, or something to tell the application.
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// For the host.
+    Action(Action),
+    /// For the application.
+    Event(Event),
+}
+
+/// What both sides' SETTINGS agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Negotiated {
+    /// The dialect of the sessions to come. `None` at a server whose client announces nothing, as
+    /// drafts 09 to 12 allow: then [`Request::dialect`](crate::Request::dialect) says for each.
+    pub dialect: Option<Dialect>,
+}
+
+/// What a peer lacks to carry sessions (draft §3.1). Reported is the first missing, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Requirement {
+    /// Its SETTINGS announce no WebTransport of any draft.
+    WebTransport,
+    /// It speaks only dialects that we do not.
+    Dialect,
+    /// The server's SETTINGS do not allow Extended CONNECT (RFC 9220).
+    ExtendedConnect,
+    /// Its SETTINGS or its QUIC do not allow HTTP datagrams (RFC 9297).
+    Datagrams,
+    /// Its QUIC is known to lack RESET_STREAM_AT.
+    ResetStreamAt,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,275 @@
+//! The three HTTP messages of a session: the request, the answer that opens it, and the others.
+//!
+//! Decides which requests can be sent and which fields belong to the crate. Does not know how
+//! they look on the wire (`wire::qpack`), nor which dialect adds which field.
+
+mod protocol;
+#[cfg(feature = "serde")]
+mod serde;
+
+use std::borrow::Cow;
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header,
+    uri::{PathAndQuery, Scheme},
+};
+
+use crate::{Dialect, InvalidRequest};
+
+pub use protocol::Protocol;
+
+/// The field that offers protocols, in a request (draft §3.3).
+pub(crate) const WT_AVAILABLE_PROTOCOLS: &str = "wt-available-protocols";
+/// The field that chooses one of them, in a 2xx response (draft §3.3).
+pub(crate) const WT_PROTOCOL: &str = "wt-protocol";
+
+/// The CONNECT of a session (draft §3.2).
+///
+/// With feature `serde` it is stored with all its headers in clear, credentials too.
+///
+/// ```
+/// use webtransport_session::{Protocol, Request};
+///
+/// let request = Request::new("https://example.com/play?room=7".parse()?)
+///     .protocols([Protocol::try_from("game-2")?, Protocol::try_from("game-1")?]);
+/// assert_eq!(request.path(), "/play");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
+#[non_exhaustive]
+pub struct Request {
+    /// `https://authority/path?query`.
+    #[cfg_attr(feature = "serde", serde(with = "self::serde::uri"))]
+    pub uri: Uri,
+    /// The Origin field. A browser always sends it, and a server must check it before it accepts.
+    #[cfg_attr(feature = "serde", serde(with = "self::serde::optional_value"))]
+    pub origin: Option<HeaderValue>,
+    /// The protocols that the client offers, the most wanted first; empty: none.
+    pub protocols: Vec<Protocol>,
+    /// Client: an answer without one of `protocols` is a
+    /// [`Violation::ProtocolMissing`](crate::Violation::ProtocolMissing). Not sent; `false` at a
+    /// server.
+    pub protocol_required: bool,
+    /// All other fields. Those that the crate sends itself must not be in it, nor those that
+    /// belong to a connection or describe a content: connection, content-length, content-type,
+    /// host, keep-alive, origin, proxy-connection, sec-webtransport-http3-draft…, te,
+    /// transfer-encoding, upgrade, wt-available-protocols, wt-protocol.
+    #[cfg_attr(feature = "serde", serde(with = "self::serde::headers"))]
+    pub headers: HeaderMap,
+    /// Server: the dialect in which it was asked. Without effect at a client.
+    pub dialect: Option<Dialect>,
+}
+
+impl Request {
+    /// A request that offers no protocols and has no further fields.
+    ///
+    /// Whether the URI will do is seen by `connect`: it needs to be `https` with an authority.
+    pub fn new(uri: Uri) -> Self {
+        Self {
+            uri,
+            origin: None,
+            protocols: Vec::new(),
+            protocol_required: false,
+            headers: HeaderMap::new(),
+            dialect: None,
+        }
+    }
+
+    /// Offers these protocols, the most wanted first, in place of any before.
+    pub fn protocols(mut self, offered: impl IntoIterator<Item = Protocol>) -> Self {
+        self.protocols = offered.into_iter().collect();
+        self
+    }
+
+    /// Client: the session is not to open unless the server chooses one of the protocols.
+    pub fn require_protocol(mut self) -> Self {
+        self.protocol_required = true;
+        self
+    }
+
+    /// Sets the Origin field (RFC 6454), which only browsers have to send.
+    pub fn origin(mut self, origin: HeaderValue) -> Self {
+        self.origin = Some(origin);
+        self
+    }
+
+    /// The path without its query; "/" when the URI has none.
+    pub fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    /// The `:path`: path and query, with the slash that a URI such as `https://a?b` leaves out.
+    pub(crate) fn target(&self) -> Cow<'_, str> {
+        let target = self.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        if target.starts_with('/') {
+            target.into()
+        } else {
+            format!("/{target}").into()
+        }
+    }
+
+    /// Whether it can be sent as the CONNECT of a session.
+    pub(crate) fn validate(&self) -> Result<(), InvalidRequest> {
+        check_uri(&self.uri)?;
+        let reserved = |name: &HeaderName| is_reserved(name) || name == header::ORIGIN;
+        if self.headers.keys().any(reserved) {
+            return Err(InvalidRequest);
+        }
+        Ok(())
+    }
+}
+
+fn check_uri(uri: &Uri) -> Result<(), InvalidRequest> {
+    // §3.2: "The `:scheme` field MUST be `https`."
+    if uri.scheme() != Some(&Scheme::HTTPS) {
+        return Err(InvalidRequest);
+    }
+    // §3.2: "Both the `:authority` and the `:path` value MUST be set"
+    let authority = uri.authority().ok_or(InvalidRequest)?;
+    // RFC 9114 §4.3.1: the authority has no userinfo.
+    if authority.host().is_empty() || authority.as_str().contains('@') {
+        return Err(InvalidRequest);
+    }
+    // RFC 9114 §4.3.1: only OPTIONS may have "*" for its path.
+    if uri.path().starts_with('/') {
+        Ok(())
+    } else {
+        Err(InvalidRequest)
+    }
+}
+
+/// Whether a field is the crate's to send, or has no place in a message of a session at all.
+///
+/// Such fields make a request invalid; from a response or rejection they are left out.
+pub(crate) fn is_reserved(name: &HeaderName) -> bool {
+    match name.as_str() {
+        // The crate writes these.
+        WT_AVAILABLE_PROTOCOLS | WT_PROTOCOL => true,
+        // RFC 9114 §4.2: connection-specific fields make a message malformed. Host would only
+        // repeat `:authority`.
+        "connection" | "host" | "keep-alive" | "proxy-connection" | "te" | "transfer-encoding"
+        | "upgrade" => true,
+        // RFC 9297 §3.2: nor may a message that uses the capsule protocol have these.
+        "content-length" | "content-type" => true,
+        // Dialect 02 has one in each direction.
+        name => name.starts_with("sec-webtransport-http3-draft"),
+    }
+}
+
+/// For a router that knows `http`: a CONNECT with the same URI, and with Origin and
+/// WT-Available-Protocols among its headers. `protocol_required` and `dialect` are lost.
+impl From<Request> for http::Request<()> {
+    fn from(from: Request) -> Self {
+        let mut request = Self::new(());
+        *request.method_mut() = Method::CONNECT;
+        *request.uri_mut() = from.uri;
+        *request.version_mut() = Version::HTTP_3;
+        *request.headers_mut() = from.headers;
+        if let Some(origin) = from.origin {
+            let _ = request.headers_mut().try_insert(header::ORIGIN, origin);
+        }
+        let offered = Protocol::encode_list(&from.protocols);
+        if let Some(Ok(offered)) = offered.map(HeaderValue::try_from) {
+            let _ = request
+                .headers_mut()
+                .try_insert(WT_AVAILABLE_PROTOCOLS, offered);
+        }
+        request
+    }
+}
+
+/// Takes Origin and WT-Available-Protocols out of the headers into fields of their own. The
+/// method, the version and the extensions are not looked at.
+///
+/// `Err` where the URI will not do, a header is one of those that [`Request::headers`] excludes,
+/// there are two Origins, or the protocols cannot be read.
+impl TryFrom<http::Request<()>> for Request {
+    type Error = InvalidRequest;
+
+    fn try_from(request: http::Request<()>) -> Result<Self, Self::Error> {
+        let (parts, ()) = request.into_parts();
+        let mut request = Self::new(parts.uri);
+        request.headers = parts.headers;
+
+        if request.headers.get_all(header::ORIGIN).iter().count() > 1 {
+            return Err(InvalidRequest);
+        }
+        request.origin = request.headers.remove(header::ORIGIN);
+        if request.headers.contains_key(WT_AVAILABLE_PROTOCOLS) {
+            request.protocols =
+                Protocol::parse_list(request.headers.get_all(WT_AVAILABLE_PROTOCOLS));
+            // Left unread it would be ignored by the peer too, so it is a mistake.
+            if request.protocols.is_empty() {
+                return Err(InvalidRequest);
+            }
+            request.headers.remove(WT_AVAILABLE_PROTOCOLS);
+        }
+        request.validate()?;
+        Ok(request)
+    }
+}
+
+/// The 2xx answer that opens a session (draft §3.2). Sent as 200.
+///
+/// ```
+/// use webtransport_session::{Protocol, Response};
+///
+/// let response = Response::default().protocol(Protocol::try_from("game-2")?);
+/// assert_eq!(response.protocol.as_ref().map(Protocol::as_str), Some("game-2"));
+/// # Ok::<(), webtransport_session::InvalidProtocol>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
+#[non_exhaustive]
+pub struct Response {
+    /// The protocol that was chosen from the request's, if any.
+    pub protocol: Option<Protocol>,
+    /// All other fields. Those that [`Request::headers`] excludes are left out when sent.
+    #[cfg_attr(feature = "serde", serde(with = "self::serde::headers"))]
+    pub headers: HeaderMap,
+}
+
+impl Response {
+    /// Chooses one of the protocols that the client offered.
+    pub fn protocol(mut self, chosen: Protocol) -> Self {
+        self.protocol = Some(chosen);
+        self
+    }
+}
+
+/// Any other final answer: the session does not open.
+///
+/// The status is to be 300 or above. A 1xx or 2xx would mean something else to the peer, so that
+/// 500 is sent in its place.
+///
+/// ```
+/// use http::StatusCode;
+/// use webtransport_session::Rejection;
+///
+/// let rejection = Rejection::from(StatusCode::NOT_FOUND);
+/// assert!(rejection.headers.is_empty());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
+#[non_exhaustive]
+pub struct Rejection {
+    /// Why, in HTTP's terms. A redirection is never followed (draft §3.2).
+    #[cfg_attr(feature = "serde", serde(with = "self::serde::status"))]
+    pub status: StatusCode,
+    /// The fields with it. Those that [`Request::headers`] excludes are left out when sent.
+    #[cfg_attr(feature = "serde", serde(with = "self::serde::headers"))]
+    pub headers: HeaderMap,
+}
+
+impl From<StatusCode> for Rejection {
+    fn from(status: StatusCode) -> Self {
+        Self {
+            status,
+            headers: HeaderMap::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! Our way out: the two halves of the CONNECT stream, and what each parting does to them.
+//!
+//! Why a session ends is decided in `state.rs`. Here only: which half may still be finished, reset
+//! or stopped, and with which action.
+
+use bytes::Bytes;
+
+use super::{Action, Outbox, state::Parting};
+
+/// The CONNECT stream as this side sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ConnectStream {
+    send: SendHalf,
+    /// The peer may still send on its half.
+    receiving: bool,
+    /// STOP_SENDING came before there was an answer (E29), or with WT_SESSION_GONE.
+    pub(super) stopped: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SendHalf {
+    Open,
+    Finished,
+    Reset,
+}
+
+impl ConnectStream {
+    pub(super) const fn new() -> Self {
+        Self {
+            send: SendHalf::Open,
+            receiving: true,
+            stopped: None,
+        }
+    }
+
+    pub(super) fn is_sending(&self) -> bool {
+        self.send == SendHalf::Open
+    }
+
+    pub(super) const fn is_receiving(&self) -> bool {
+        self.receiving
+    }
+
+    /// FIN or RESET_STREAM came, or nothing can come any more.
+    pub(super) fn peer_is_done(&mut self) {
+        self.receiving = false;
+    }
+
+    /// Neither half can do anything any more.
+    pub(super) fn abandon(&mut self) {
+        self.receiving = false;
+        if self.is_sending() {
+            self.send = SendHalf::Reset;
+        }
+    }
+
+    /// `code` stands for those partings that abort, `capsule` for the one that sends it.
+    pub(super) fn part(
+        &mut self,
+        parting: Parting,
+        code: u64,
+        capsule: impl FnOnce() -> Bytes,
+        out: &mut Outbox,
+    ) {
+        match parting {
+            // No STOP_SENDING here: QUIC may deliver it before the bytes in front of it, and
+            // browsers then reject `closed` instead of showing the reason.
+            Parting::Finish => self.finish(Bytes::new(), out),
+            Parting::Capsule => self.finish(capsule(), out),
+            Parting::Decline => {
+                self.finish(Bytes::new(), out);
+                self.stop_peer(code, out);
+            }
+            Parting::Abort(_) => self.abort(code, out),
+            Parting::Silent => self.abandon(),
+        }
+    }
+
+    /// RESET_STREAM on our half unless it has its FIN, and STOP_SENDING on the other.
+    fn abort(&mut self, code: u64, out: &mut Outbox) {
+        if self.is_sending() {
+            self.reset(code, out);
+        }
+        self.stop_peer(code, out);
+    }
+
+    fn finish(&mut self, data: Bytes, out: &mut Outbox) {
+        if !self.is_sending() {
+            return;
+        }
+        // A stopped stream can only be reset.
+        if let Some(code) = self.stopped {
+            return self.reset(code, out);
+        }
+        self.send = SendHalf::Finished;
+        out.action(Action::SendBody { data, fin: true });
+    }
+
+    pub(super) fn reset(&mut self, code: u64, out: &mut Outbox) {
+        self.send = SendHalf::Reset;
+        out.action(Action::ResetConnect { code });
+    }
+
+    pub(super) fn stop_peer(&mut self, code: u64, out: &mut Outbox) {
+        if std::mem::take(&mut self.receiving) {
+            out.action(Action::StopConnect { code });
+        }
+    }
+
+    /// §6: "If any additional stream data is received on the CONNECT stream after receiving a
+    /// WT_CLOSE_SESSION capsule, the stream MUST be reset with code H3_MESSAGE_ERROR."
+    pub(super) fn refuse_more(&mut self, code: u64, reset_finished: bool, out: &mut Outbox) {
+        if reset_finished && self.send == SendHalf::Finished {
+            self.reset(code, out);
+        }
+        self.stop_peer(code, out);
+    }
+}

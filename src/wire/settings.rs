@@ -1,0 +1,158 @@
+//! The SETTINGS frame (RFC 9114 §7.2.4): which settings the peer sent, and whether it was allowed to.
+//!
+//! What a set of them means for the dialect is not known here.
+
+use bytes::Bytes;
+
+use super::{frame, varint};
+use crate::Side;
+
+pub(crate) const MAX_FIELD_SECTION_SIZE: u64 = 0x6;
+pub(crate) const ENABLE_CONNECT_PROTOCOL: u64 = 0x8;
+pub(crate) const H3_DATAGRAM: u64 = 0x33;
+/// H3_DATAGRAM as it was before RFC 9297.
+pub(crate) const H3_DATAGRAM_DRAFT04: u64 = 0xff_d277;
+/// SETTINGS_ENABLE_WEBTRANSPORT, drafts 02 to 06.
+pub(crate) const ENABLE_WEBTRANSPORT: u64 = 0x2b60_3742;
+/// SETTINGS_WEBTRANSPORT_MAX_SESSIONS, drafts 04 and 05.
+pub(crate) const MAX_SESSIONS_DRAFT04: u64 = 0x2b60_3743;
+/// SETTINGS_WEBTRANSPORT_MAX_SESSIONS, drafts 07 to 12.
+pub(crate) const MAX_SESSIONS_DRAFT07: u64 = 0xc671_706a;
+/// SETTINGS_WT_MAX_SESSIONS, drafts 13 and 14.
+pub(crate) const MAX_SESSIONS_DRAFT13: u64 = 0x14e9_cd29;
+/// SETTINGS_WT_ENABLED, from draft 15.
+pub(crate) const WT_ENABLED: u64 = 0x2c7c_f000;
+pub(crate) const INITIAL_MAX_DATA: u64 = 0x2b61;
+pub(crate) const INITIAL_MAX_STREAMS_UNI: u64 = 0x2b64;
+pub(crate) const INITIAL_MAX_STREAMS_BIDI: u64 = 0x2b65;
+
+/// What a peer's SETTINGS say. 0 is the default where it means the same as absence; elsewhere `None` is absence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) max_field_section_size: Option<u64>,
+    /// 0 or 1.
+    pub(crate) enable_connect_protocol: u64,
+    /// 0 or 1.
+    pub(crate) h3_datagram: u64,
+    /// 0 or 1.
+    pub(crate) h3_datagram_draft04: u64,
+    /// 0 or 1.
+    pub(crate) enable_webtransport: u64,
+    pub(crate) max_sessions_draft04: Option<u64>,
+    pub(crate) max_sessions_draft07: u64,
+    pub(crate) max_sessions_draft13: u64,
+    /// 0 or 1 at a client; above 1 a server reads "not offered".
+    pub(crate) wt_enabled: u64,
+    pub(crate) initial_max_data: Option<u64>,
+    pub(crate) initial_max_streams_uni: Option<u64>,
+    pub(crate) initial_max_streams_bidi: Option<u64>,
+}
+
+/// What is wrong with a SETTINGS payload, by the connection error that it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SettingsError {
+    /// H3_SETTINGS_ERROR: twice the same, one that only HTTP/2 has, or a value that it cannot have.
+    Settings,
+    /// H3_FRAME_ERROR: it ends inside a setting.
+    Frame,
+    /// H3_EXCESSIVE_LOAD: more settings than we care to read.
+    ExcessiveLoad,
+}
+
+impl Settings {
+    /// Reads the payload of a whole SETTINGS frame that `side` has received; the first error counts.
+    ///
+    /// Settings are compared with all before them, which takes no memory; `limit` keeps that short.
+    pub(crate) fn parse(payload: &[u8], limit: u32, side: Side) -> Result<Self, SettingsError> {
+        let mut settings = Self::default();
+        let mut rest = payload;
+        let mut count = 0;
+        while !rest.is_empty() {
+            if count >= limit {
+                return Err(SettingsError::ExcessiveLoad);
+            }
+            let ((id, value), after) = entry(rest).ok_or(SettingsError::Frame)?;
+            // RFC 9114 §7.2.4: "The same setting identifier MUST NOT occur more than once in the
+            // SETTINGS frame."
+            if entries(payload)
+                .take(usize::try_from(count).unwrap_or(usize::MAX))
+                .any(|(earlier, _)| earlier == id)
+            {
+                return Err(SettingsError::Settings);
+            }
+            settings.set(id, value, side)?;
+            count += 1;
+            rest = after;
+        }
+        Ok(settings)
+    }
+
+    fn set(&mut self, id: u64, value: u64, side: Side) -> Result<(), SettingsError> {
+        match id {
+            // RFC 9114 §7.2.4.1: "These reserved settings MUST NOT be sent, and their receipt MUST be
+            // treated as a connection error of type H3_SETTINGS_ERROR." 0x00 stands among them (§11.2.2).
+            0x00 | 0x02..=0x05 => return Err(SettingsError::Settings),
+            MAX_FIELD_SECTION_SIZE => self.max_field_section_size = Some(value),
+            ENABLE_CONNECT_PROTOCOL => self.enable_connect_protocol = zero_or_one(value)?,
+            // RFC 9297 §2.1.1: a value that is neither 0 nor 1 is H3_SETTINGS_ERROR.
+            H3_DATAGRAM => self.h3_datagram = zero_or_one(value)?,
+            H3_DATAGRAM_DRAFT04 => self.h3_datagram_draft04 = zero_or_one(value)?,
+            ENABLE_WEBTRANSPORT => self.enable_webtransport = zero_or_one(value)?,
+            MAX_SESSIONS_DRAFT04 => self.max_sessions_draft04 = Some(value),
+            MAX_SESSIONS_DRAFT07 => self.max_sessions_draft07 = value,
+            MAX_SESSIONS_DRAFT13 => self.max_sessions_draft13 = value,
+            // §3.1: clients "treat values greater than "1" as a connection error of type
+            // H3_SETTINGS_ERROR." The draft asks nothing of servers.
+            WT_ENABLED if side == Side::Client => self.wt_enabled = zero_or_one(value)?,
+            WT_ENABLED => self.wt_enabled = value,
+            INITIAL_MAX_DATA => self.initial_max_data = Some(value),
+            INITIAL_MAX_STREAMS_UNI => self.initial_max_streams_uni = Some(value),
+            INITIAL_MAX_STREAMS_BIDI => self.initial_max_streams_bidi = Some(value),
+            // RFC 9114 §7.2.4: "An implementation MUST ignore any parameter with an identifier it
+            // does not understand."
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn zero_or_one(value: u64) -> Result<u64, SettingsError> {
+    if value <= 1 {
+        Ok(value)
+    } else {
+        Err(SettingsError::Settings)
+    }
+}
+
+fn entry(payload: &[u8]) -> Option<((u64, u64), &[u8])> {
+    let (id, id_len) = varint::get(payload)?;
+    let rest = payload.get(id_len..)?;
+    let (value, value_len) = varint::get(rest)?;
+    Some(((id, value), rest.get(value_len..)?))
+}
+
+fn entries(mut payload: &[u8]) -> impl Iterator<Item = (u64, u64)> {
+    std::iter::from_fn(move || {
+        let (setting, rest) = entry(payload)?;
+        payload = rest;
+        Some(setting)
+    })
+}
+
+/// The whole SETTINGS frame, with these settings in this order.
+pub(crate) fn encode(settings: &[(u64, u64)]) -> Bytes {
+    let mut payload = Vec::with_capacity(
+        settings
+            .iter()
+            .map(|&(id, value)| varint::size(id) + varint::size(value))
+            .sum(),
+    );
+    for &(id, value) in settings {
+        varint::put(&mut payload, id);
+        varint::put(&mut payload, value);
+    }
+    frame::encode(frame::SETTINGS, &payload)
+}
+
+#[cfg(test)]
+mod tests;
