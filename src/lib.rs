@@ -7,6 +7,7 @@ mod config;
 mod connection;
 mod error;
 mod event;
+pub mod host;
 mod id;
 mod message;
 pub mod session;

@@ -1,0 +1,7 @@
+//! Adapters that join a [`Connection`](crate::Connection) to a QUIC stack, each behind a feature.
+//!
+//! A host is two `match`es and next to no state; there is no trait over QUIC stacks.
+
+#[cfg(feature = "quinn-proto")]
+#[cfg_attr(docsrs, doc(cfg(feature = "quinn-proto")))]
+pub mod quinn_proto;

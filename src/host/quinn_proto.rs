@@ -1,0 +1,401 @@
+//! Adapter for `quinn-proto` 0.11: no socket and no clock of its own either.
+//!
+//! Drive quinn's [`Connection`](quic::Connection) as ever; instead of polling its events, call
+//! [`Host::poll`] until it gives `None`, then transmit what quinn has. After
+//! [`Event::ConnectionClosed`] go on transmitting until quinn is drained, or its CONNECTION_CLOSE
+//! is never sent.
+//!
+//! State of its own: the loss that was not reported yet, and whether `start` was called.
+//!
+//! ```no_run
+//! # use std::{sync::Arc, time::Instant};
+//! # use webtransport_session::{Config, Event, Response, host::quinn_proto::Host};
+//! # fn turn(quic: &mut quinn_proto::Connection, host: &mut Host, now: Instant) {
+//! // After quinn has been given a datagram, a timeout or an endpoint event:
+//! while let Some(event) = host.poll(quic, now) {
+//!     match event {
+//!         Event::SessionRequested { session, request } if request.path() == "/game" => {
+//!             let _left_meanwhile = host.connection().accept(now, session, Response::default());
+//!         }
+//!         Event::SessionClosed { session, reason } => println!("{session} left: {reason}"),
+//!         _ => {}
+//!     }
+//! }
+//! // Now transmit: `quic.poll_transmit(…)`.
+//! # }
+//! # let _ = Host::server(Arc::new(Config::default()));
+//! ```
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use quinn_proto::{self as quic, ReadError, ReadableError, StreamEvent, VarInt};
+
+use crate::{
+    Action, Config, ConnectError, Connection, ConnectionLost, DatagramError, Dir, Event, Input,
+    OpenError, Output, Request, SendError, SessionId, StreamId, Support, Transport,
+};
+
+/// A [`Connection`] joined to quinn-proto. See the [module](self) for how to drive it.
+#[derive(Debug)]
+pub struct Host {
+    sessions: Connection,
+    started: bool,
+    lost: Option<ConnectionLost>,
+}
+
+/// Why a datagram was not sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatagramSendError {
+    /// The session cannot send.
+    #[error(transparent)]
+    Session(#[from] DatagramError),
+    /// QUIC cannot send.
+    #[error(transparent)]
+    Quic(#[from] quic::SendDatagramError),
+}
+
+impl Host {
+    /// The client's end.
+    #[must_use]
+    pub fn client(config: Arc<Config>) -> Self {
+        Self::new(Connection::client(config))
+    }
+
+    /// The server's end.
+    #[must_use]
+    pub fn server(config: Arc<Config>) -> Self {
+        Self::new(Connection::server(config))
+    }
+
+    fn new(sessions: Connection) -> Self {
+        Self {
+            sessions,
+            started: false,
+            lost: None,
+        }
+    }
+
+    /// Moves everything that can move between QUIC and the sessions; the next event, if there is
+    /// one.
+    pub fn poll(&mut self, quic: &mut quic::Connection, now: Instant) -> Option<Event> {
+        loop {
+            match self.sessions.poll() {
+                Some(Output::Event(event)) => return Some(event),
+                Some(Output::Action(action)) => self.perform(quic, now, action),
+                None => {
+                    if !self.pull(quic, now) {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due. Quinn's own timer runs beside it.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.sessions.poll_timeout()
+    }
+
+    /// Reports that the time of [`poll_timeout`](Self::poll_timeout) has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.sessions.handle(now, Input::Timeout);
+    }
+
+    /// Sessions whose end has not been told, in order.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionId> + '_ {
+        self.sessions.sessions()
+    }
+
+    /// Commands and getters of sessions and their streams. What they queue is performed by the next
+    /// [`poll`](Self::poll) of this host; do not poll the connection itself.
+    pub fn connection(&mut self) -> &mut Connection {
+        &mut self.sessions
+    }
+
+    // ---- QUIC to sessions
+
+    /// Takes in one event of QUIC's. False when there is none.
+    fn pull(&mut self, quic: &mut quic::Connection, now: Instant) -> bool {
+        let Some(event) = quic.poll() else {
+            // The streams were drained first: a close capsule wins over the loss. Of a close that
+            // was made on quinn itself there is no event, nor can its code be asked.
+            let behind_our_back = quic.is_closed() && !self.sessions.is_closed();
+            let behind_our_back = behind_our_back.then_some(ConnectionLost::Local { code: 0 });
+            let Some(reason) = self.lost.take().or(behind_our_back) else {
+                return false;
+            };
+            self.sessions
+                .handle(now, Input::ConnectionClosed { reason });
+            return true;
+        };
+        match event {
+            quic::Event::HandshakeDataReady | quic::Event::DatagramsUnblocked => {}
+            quic::Event::Connected => self.start(quic, now),
+            quic::Event::ConnectionLost { reason } => self.lost = Some(reason.into()),
+            quic::Event::DatagramReceived => {
+                while let Some(data) = quic.datagrams().recv() {
+                    self.sessions.handle(now, Input::DatagramReceived { data });
+                }
+            }
+            quic::Event::Stream(event) => self.stream_event(quic, now, event),
+        }
+        true
+    }
+
+    fn stream_event(&mut self, quic: &mut quic::Connection, now: Instant, event: StreamEvent) {
+        match event {
+            // One event for any number of streams, and none for the first data of each.
+            StreamEvent::Opened { dir } => {
+                while let Some(id) = quic.streams().accept(dir) {
+                    self.read(quic, now, id);
+                }
+            }
+            StreamEvent::Readable { id } => self.read(quic, now, id),
+            StreamEvent::Writable { id } => {
+                let stream = id.into();
+                self.sessions.handle(now, Input::StreamWritable { stream });
+            }
+            StreamEvent::Stopped { id, error_code } => {
+                // What came before the STOP_SENDING may say why.
+                self.read_own_half(quic, now, id);
+                let input = Input::StreamStopped {
+                    stream: id.into(),
+                    code: error_code.into(),
+                };
+                self.sessions.handle(now, input);
+            }
+            StreamEvent::Finished { .. } => {}
+            StreamEvent::Available { dir } => {
+                if dir == quic::Dir::Uni && !self.started && !quic.is_handshaking() {
+                    self.start(quic, now);
+                }
+                let dir = dir_of(dir);
+                self.sessions.handle(now, Input::StreamsAvailable { dir });
+            }
+        }
+    }
+
+    /// Opens the control stream; without credit for it `Available` follows.
+    fn start(&mut self, quic: &mut quic::Connection, now: Instant) {
+        let Some(control) = quic.streams().open(quic::Dir::Uni) else {
+            return;
+        };
+        self.started = true;
+        let datagrams = match quic.datagrams().max_size() {
+            Some(_) => Support::Yes,
+            None => Support::No,
+        };
+        self.sessions
+            .start(now, control.into(), Transport::new(datagrams));
+    }
+
+    /// Reads a stream that this side may receive on.
+    fn read_own_half(&mut self, quic: &mut quic::Connection, now: Instant, id: quic::StreamId) {
+        if id.dir() == quic::Dir::Bi || id.initiator() != quic.side() {
+            self.read(quic, now, id);
+        }
+    }
+
+    fn read(&mut self, quic: &mut quic::Connection, now: Instant, id: quic::StreamId) {
+        let stream = StreamId::from(id);
+        let mut receive = quic.recv_stream(id);
+        let mut chunks = match receive.read(true) {
+            Ok(chunks) => chunks,
+            Err(ReadableError::ClosedStream | ReadableError::IllegalOrderedRead) => return,
+        };
+        while self.sessions.wants(stream) {
+            let input = match chunks.next(READ) {
+                Ok(Some(chunk)) => Input::StreamData {
+                    stream,
+                    data: chunk.bytes,
+                    fin: false,
+                },
+                Ok(None) => Input::StreamData {
+                    stream,
+                    data: Bytes::new(),
+                    fin: true,
+                },
+                Err(ReadError::Reset(code)) => Input::StreamReset {
+                    stream,
+                    code: code.into(),
+                    final_size: None,
+                },
+                Err(ReadError::Blocked) => break,
+            };
+            let is_over = !matches!(input, Input::StreamData { fin: false, .. });
+            self.sessions.handle(now, input);
+            if is_over {
+                break;
+            }
+        }
+        // Whether there is something to transmit: the caller looks after every poll anyway.
+        let _should_transmit = chunks.finalize();
+    }
+
+    // ---- sessions to QUIC
+
+    fn perform(&mut self, quic: &mut quic::Connection, now: Instant, action: Action) {
+        match action {
+            Action::Write { stream, data, fin } => {
+                self.write_protocol(quic, now, stream, &data, fin)
+            }
+            Action::Read { stream } => self.read_own_half(quic, now, stream.into()),
+            // A stream that is closed already needs neither.
+            Action::Reset { stream, code, .. } => {
+                let _ = quic.send_stream(stream.into()).reset(code_of(code));
+            }
+            Action::StopSending { stream, code } => {
+                let _ = quic.recv_stream(stream.into()).stop(code_of(code));
+            }
+            Action::CloseConnection { code, reason } => {
+                quic.close(now, code_of(code), Bytes::from_static(reason.as_bytes()));
+            }
+        }
+    }
+
+    fn write_protocol(
+        &mut self,
+        quic: &mut quic::Connection,
+        now: Instant,
+        stream: StreamId,
+        data: &[u8],
+        fin: bool,
+    ) {
+        let mut out = quic.send_stream(stream.into());
+        // Refused: Writable or Stopped follows. An empty write on a blocked stream is refused too.
+        let len = if data.is_empty() {
+            0
+        } else {
+            out.write(data).unwrap_or(0)
+        };
+        let fin = fin && len == data.len() && out.finish().is_ok();
+        self.sessions
+            .handle(now, Input::Written { stream, len, fin });
+    }
+
+    /// Performs what is due on the wire; events stay for `poll`.
+    fn act(&mut self, quic: &mut quic::Connection, now: Instant) {
+        while let Some(action) = self.sessions.poll_action() {
+            self.perform(quic, now, action);
+        }
+    }
+
+    // ---- what touches both
+
+    /// Client: asks for a session.
+    ///
+    /// # Errors
+    /// Those of [`Connection::connect`]; [`ConnectError::Blocked`] also when QUIC has no stream to
+    /// spare.
+    pub fn connect(
+        &mut self,
+        quic: &mut quic::Connection,
+        now: Instant,
+        request: &Request,
+    ) -> Result<SessionId, ConnectError> {
+        let permit = self.sessions.connect(now, request)?;
+        let id = quic
+            .streams()
+            .open(quic::Dir::Bi)
+            .ok_or(ConnectError::Blocked)?;
+        Ok(permit.bind(id.into()))
+    }
+
+    /// Opens a stream of a session.
+    ///
+    /// # Errors
+    /// Those of [`Connection::open`]; [`OpenError::Blocked`] also when QUIC has no stream to spare.
+    pub fn open(
+        &mut self,
+        quic: &mut quic::Connection,
+        now: Instant,
+        session: SessionId,
+        dir: Dir,
+    ) -> Result<StreamId, OpenError> {
+        let permit = self.sessions.open(session, dir)?;
+        let dir = match dir {
+            Dir::Bi => quic::Dir::Bi,
+            Dir::Uni => quic::Dir::Uni,
+        };
+        let id = quic.streams().open(dir).ok_or(OpenError::Blocked)?;
+        permit.bind(id.into());
+        // The stream header, so that there is credit at once.
+        self.act(quic, now);
+        Ok(id.into())
+    }
+
+    /// Writes payload to a stream; gives how many bytes QUIC took. Fewer than all does not mean
+    /// blocked: write on until [`SendError::Blocked`], and only then
+    /// [`Event::StreamWritable`] follows.
+    ///
+    /// # Errors
+    /// Those of [`Connection::credit`], and QUIC's own.
+    pub fn write(
+        &mut self,
+        quic: &mut quic::Connection,
+        stream: StreamId,
+        data: &[u8],
+    ) -> Result<usize, SendError> {
+        let credit = self.sessions.credit(stream)?;
+        match quic.send_stream(stream.into()).write(credit.clamp(data)) {
+            Ok(written) => {
+                credit.spend(written);
+                Ok(written)
+            }
+            Err(quic::WriteError::Blocked) => Err(SendError::Blocked),
+            // The event with the code follows.
+            Err(quic::WriteError::Stopped(_)) => Err(SendError::Stopped(None)),
+            Err(quic::WriteError::ClosedStream) => Err(SendError::StreamClosed),
+        }
+    }
+
+    /// Sends a datagram; quinn drops its oldest when its buffer is full.
+    ///
+    /// # Errors
+    /// Those of [`Connection::datagram`], and QUIC's own.
+    pub fn send_datagram(
+        &self,
+        quic: &mut quic::Connection,
+        session: SessionId,
+        payload: &[u8],
+    ) -> Result<(), DatagramSendError> {
+        let permit = self.sessions.datagram(session)?;
+        Ok(quic.datagrams().send(permit.encode(payload), true)?)
+    }
+
+    /// The largest datagram payload that can be sent now, in bytes. It changes with the path.
+    pub fn max_datagram_size(
+        &self,
+        quic: &mut quic::Connection,
+        session: SessionId,
+    ) -> Option<usize> {
+        let quic_max = quic.datagrams().max_size()?;
+        self.sessions.max_datagram_payload(session, quic_max)
+    }
+
+    /// Closes at once: sessions end with [`ConnectionLost::Local`].
+    /// [`Connection::shutdown`] is the polite way.
+    pub fn abort(&mut self, quic: &mut quic::Connection, now: Instant, code: u64, reason: &[u8]) {
+        quic.close(now, code_of(code), Bytes::copy_from_slice(reason));
+        let reason = ConnectionLost::Local { code };
+        self.sessions
+            .handle(now, Input::ConnectionClosed { reason });
+    }
+}
+
+/// How much is read at a time, at most.
+const READ: usize = 64 * 1024;
+
+fn dir_of(dir: quic::Dir) -> Dir {
+    match dir {
+        quic::Dir::Bi => Dir::Bi,
+        quic::Dir::Uni => Dir::Uni,
+    }
+}
+
+fn code_of(code: u64) -> VarInt {
+    VarInt::from_u64(code).unwrap_or(VarInt::MAX)
+}

@@ -1,0 +1,12 @@
+//! Every way a session can end, and what is not an end: one test for each row of the table in the
+//! README, named with its id.
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test may panic, and writes small numbers"
+)]
+
+mod peer_ends;
+mod support;

@@ -1,0 +1,497 @@
+//! One end of a connection under test; the test plays QUIC and the peer, byte by byte.
+//!
+//! The bytes are written here by hand, so that the crate's own codecs are not their own judge.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use webtransport_session::{
+    Action, CloseReason, Config, Connection, ConnectionLost, Dialect, Dir, Event, Input, Output,
+    Request, Response, SessionId, Side, StreamId, Support, Transport,
+};
+
+pub const H3_NO_ERROR: u64 = 0x100;
+pub const H3_STREAM_CREATION_ERROR: u64 = 0x103;
+pub const H3_REQUEST_REJECTED: u64 = 0x10b;
+pub const H3_REQUEST_CANCELLED: u64 = 0x10c;
+pub const H3_REQUEST_INCOMPLETE: u64 = 0x10d;
+pub const H3_MESSAGE_ERROR: u64 = 0x10e;
+pub const WT_SESSION_GONE: u64 = 0x170d_7b68;
+pub const WT_BUFFERED_STREAM_REJECTED: u64 = 0x3994_bd84;
+pub const WT_ALPN_ERROR: u64 = 0x0817_b3dd;
+/// Application code 0 on a data stream (§4.4).
+pub const APPLICATION_0: u64 = 0x52e4_a40f_a8db;
+
+/// The stream of the first session.
+pub const CONNECT: u64 = 0;
+
+pub struct Rig {
+    pub connection: Connection,
+    pub now: Instant,
+    side: Side,
+    /// What QUIC takes of each write: all of it, unless a test says otherwise.
+    pub takes: usize,
+    opened_uni: u64,
+}
+
+// ---- making one
+
+impl Rig {
+    /// A connection that has started and has the peer's SETTINGS; drafts 15/16.
+    pub fn new(side: Side) -> Self {
+        Self::with(side, Config::default(), Dialect::Draft16)
+    }
+
+    /// With a configuration, speaking one dialect.
+    pub fn with(side: Side, config: Config, dialect: Dialect) -> Self {
+        let mut rig = Self::before_settings(side, config);
+        rig.feed(rig.peer_control(), &peer_settings(side, dialect));
+        let events = rig.events();
+        assert!(matches!(events[..], [Event::Ready(_)]), "{events:?}");
+        rig
+    }
+
+    /// Started, and without the peer's SETTINGS.
+    pub fn before_settings(side: Side, config: Config) -> Self {
+        let config = Arc::new(config);
+        let (connection, control) = match side {
+            Side::Client => (Connection::client(config), 2),
+            Side::Server => (Connection::server(config), 3),
+        };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "an origin; only offsets from it matter"
+        )]
+        let now = Instant::now();
+        let mut rig = Self {
+            connection,
+            now,
+            side,
+            takes: usize::MAX,
+            opened_uni: 1,
+        };
+        rig.connection
+            .start(now, control.into(), Transport::new(Support::Yes));
+        rig.drain();
+        rig
+    }
+
+    /// With one open session: the CONNECT stream is 0.
+    pub fn open(side: Side) -> (Self, SessionId) {
+        let mut rig = Self::new(side);
+        let session = rig.open_session();
+        (rig, session)
+    }
+
+    pub fn open_with(side: Side, config: Config, dialect: Dialect) -> (Self, SessionId) {
+        let mut rig = Self::with(side, config, dialect);
+        let session = rig.open_session();
+        (rig, session)
+    }
+
+    /// With one session that waits for its answer.
+    pub fn requested(side: Side) -> (Self, SessionId) {
+        let mut rig = Self::new(side);
+        let session = rig.request_session(CONNECT);
+        (rig, session)
+    }
+
+    pub fn open_session(&mut self) -> SessionId {
+        let session = self.request_session(CONNECT);
+        self.answer(session);
+        session
+    }
+
+    /// The CONNECT goes out or comes in; what that gives is checked and dropped.
+    pub fn request_session(&mut self, stream: u64) -> SessionId {
+        match self.side {
+            Side::Client => {
+                let request = Request::new("https://example.org/game".parse().unwrap());
+                let permit = self.connection.connect(self.now, &request).unwrap();
+                let session = permit.bind(stream.into());
+                let outputs = self.outputs();
+                assert!(
+                    matches!(
+                        &outputs[..],
+                        [Output::Action(Action::Write { fin: false, .. })]
+                    ),
+                    "{outputs:?}"
+                );
+                session
+            }
+            Side::Server => {
+                self.feed(stream, &connect_request(self.token()));
+                let events = self.events();
+                let [Event::SessionRequested { session, .. }] = events[..] else {
+                    panic!("{events:?}");
+                };
+                session
+            }
+        }
+    }
+
+    /// The 2xx comes in or goes out; what that gives is checked and dropped.
+    pub fn answer(&mut self, session: SessionId) {
+        match self.side {
+            Side::Client => self.feed(session.connect_stream(), &response("200")),
+            Side::Server => self
+                .connection
+                .accept(self.now, session, Response::default())
+                .unwrap(),
+        }
+        let events = self.events();
+        assert!(
+            matches!(events.first(), Some(Event::SessionOpened { .. })),
+            "{events:?}"
+        );
+    }
+
+    fn token(&self) -> &'static str {
+        "webtransport-h3"
+    }
+
+    /// The peer's control stream.
+    pub fn peer_control(&self) -> u64 {
+        match self.side {
+            Side::Client => 3,
+            Side::Server => 2,
+        }
+    }
+
+    /// A bidirectional stream that the peer can open beside the CONNECT stream: the `n`th.
+    pub fn peer_bidi(&self, n: u64) -> StreamId {
+        match self.side {
+            Side::Client => StreamId::new(Side::Server, Dir::Bi, n),
+            Side::Server => StreamId::new(Side::Client, Dir::Bi, n + 1),
+        }
+    }
+
+    /// A unidirectional stream that the peer can open beside its control stream: the `n`th.
+    pub fn peer_uni(&self, n: u64) -> StreamId {
+        let peer = match self.side {
+            Side::Client => Side::Server,
+            Side::Server => Side::Client,
+        };
+        StreamId::new(peer, Dir::Uni, n + 1)
+    }
+}
+
+// ---- the peer and QUIC
+
+impl Rig {
+    pub fn handle(&mut self, input: Input) {
+        self.connection.handle(self.now, input);
+    }
+
+    pub fn feed(&mut self, stream: impl Into<StreamId>, data: &[u8]) {
+        self.chunk(stream, data, false);
+    }
+
+    pub fn feed_fin(&mut self, stream: impl Into<StreamId>, data: &[u8]) {
+        self.chunk(stream, data, true);
+    }
+
+    fn chunk(&mut self, stream: impl Into<StreamId>, data: &[u8], fin: bool) {
+        self.handle(Input::StreamData {
+            stream: stream.into(),
+            data: Bytes::copy_from_slice(data),
+            fin,
+        });
+    }
+
+    pub fn peer_resets(&mut self, stream: impl Into<StreamId>, code: u64) {
+        self.handle(Input::StreamReset {
+            stream: stream.into(),
+            code,
+            final_size: None,
+        });
+    }
+
+    pub fn peer_stops(&mut self, stream: impl Into<StreamId>, code: u64) {
+        self.handle(Input::StreamStopped {
+            stream: stream.into(),
+            code,
+        });
+    }
+
+    pub fn peer_sends_datagram(&mut self, session: u64, payload: &[u8]) {
+        let mut data = varint(session / 4);
+        data.extend_from_slice(payload);
+        self.handle(Input::DatagramReceived { data: data.into() });
+    }
+
+    pub fn connection_lost(&mut self, reason: ConnectionLost) {
+        self.handle(Input::ConnectionClosed { reason });
+    }
+
+    /// Lets time pass, stopping at each deadline on the way.
+    pub fn wait(&mut self, duration: Duration) {
+        let until = self.now + duration;
+        while let Some(due) = self.connection.poll_timeout() {
+            if due > until {
+                break;
+            }
+            self.now = self.now.max(due);
+            self.handle(Input::Timeout);
+            if self.connection.poll_timeout() == Some(due) {
+                panic!("a timeout that does not go away");
+            }
+        }
+        self.now = until;
+    }
+
+    /// The peer opens a stream of `session` and sends `payload`.
+    pub fn peer_opens(&mut self, stream: StreamId, session: SessionId, payload: &[u8]) {
+        let mut data = stream_header(stream.dir(), session.connect_stream().into());
+        data.extend_from_slice(payload);
+        self.feed(stream, &data);
+    }
+
+    /// We open a stream of `session`; its header is written.
+    pub fn we_open(&mut self, session: SessionId, dir: Dir) -> StreamId {
+        let index = match dir {
+            Dir::Bi => self.peer_bidi(0).index() + 100,
+            Dir::Uni => {
+                self.opened_uni += 1;
+                self.opened_uni
+            }
+        };
+        let stream = StreamId::new(self.side, dir, index);
+        self.connection.open(session, dir).unwrap().bind(stream);
+        let outputs = self.outputs();
+        let header = stream_header(dir, session.connect_stream().into());
+        assert_eq!(outputs, [write(stream, &header, false)]);
+        stream
+    }
+
+    /// Everything there is to poll, in order. Writes are answered as `takes` says.
+    pub fn outputs(&mut self) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        while let Some(output) = self.connection.poll() {
+            if let Output::Action(Action::Write { stream, data, fin }) = &output {
+                let len = data.len().min(self.takes);
+                let fin = *fin && len == data.len() && self.takes > 0;
+                let stream = *stream;
+                self.handle(Input::Written { stream, len, fin });
+            }
+            outputs.push(output);
+        }
+        outputs
+    }
+
+    /// Everything there is to poll; only the events are given.
+    pub fn events(&mut self) -> Vec<Event> {
+        let outputs = self.outputs();
+        outputs
+            .into_iter()
+            .filter_map(|output| match output {
+                Output::Event(event) => Some(event),
+                Output::Action(_) => None,
+            })
+            .collect()
+    }
+
+    pub fn drain(&mut self) {
+        self.outputs();
+    }
+}
+
+// ---- what must be seen
+
+impl Rig {
+    /// Exactly these actions and one `SessionClosed` with this reason; then nothing of the session
+    /// whatever the peer and the application still do, and everything as if it had never been.
+    #[track_caller]
+    pub fn ends(mut self, session: SessionId, reason: CloseReason, actions: &[Output]) {
+        self.closes(session, reason, actions);
+        self.is_over(session);
+    }
+
+    /// Exactly these actions and one `SessionClosed` with this reason.
+    #[track_caller]
+    pub fn closes(&mut self, session: SessionId, reason: CloseReason, actions: &[Output]) {
+        let mut expected = actions.to_vec();
+        expected.push(closed(session, reason));
+        assert_eq!(self.outputs(), expected);
+    }
+
+    /// The session is over: late input is absorbed, late commands fail, nothing is left.
+    #[track_caller]
+    pub fn is_over(&mut self, session: SessionId) {
+        let connect: u64 = session.connect_stream().into();
+        assert_eq!(self.connection.sessions().count(), 0);
+        self.peer_sends_datagram(connect, b"late");
+        self.feed_fin(connect, b"");
+        self.peer_resets(connect, 7);
+        self.peer_stops(connect, 7);
+        assert!(self.connection.open(session, Dir::Bi).is_err());
+        assert!(self.connection.datagram(session).is_err());
+        assert!(self.connection.last_activity(session).is_none());
+        self.connection.drain(session);
+        self.connection.close(self.now, session, 1, "late");
+        self.wait(Duration::from_secs(20)); // every deadline of a session, not the idle one
+        assert_eq!(self.outputs(), []);
+        assert!(self.connection.is_settled());
+        assert!(!self.connection.wants(session.connect_stream()));
+    }
+}
+
+pub fn closed(session: SessionId, reason: CloseReason) -> Output {
+    Output::Event(Event::SessionClosed { session, reason })
+}
+
+pub fn write(stream: impl Into<StreamId>, data: &[u8], fin: bool) -> Output {
+    Output::Action(Action::Write {
+        stream: stream.into(),
+        data: Bytes::copy_from_slice(data),
+        fin,
+    })
+}
+
+pub fn reset(stream: impl Into<StreamId>, code: u64) -> Output {
+    Output::Action(Action::Reset {
+        stream: stream.into(),
+        code,
+        reliable_size: 0,
+    })
+}
+
+/// A reset of a stream that we opened, where the host may deliver its header all the same.
+pub fn reset_after(stream: impl Into<StreamId>, code: u64, reliable_size: u64) -> Output {
+    Output::Action(Action::Reset {
+        stream: stream.into(),
+        code,
+        reliable_size,
+    })
+}
+
+pub fn stop_sending(stream: impl Into<StreamId>, code: u64) -> Output {
+    Output::Action(Action::StopSending {
+        stream: stream.into(),
+        code,
+    })
+}
+
+/// Runs a test as client and as server.
+pub fn both_roles(test: impl Fn(Side)) {
+    for side in [Side::Client, Side::Server] {
+        println!("as {side:?}");
+        test(side);
+    }
+}
+
+// ---- bytes
+
+pub fn varint(value: u64) -> Vec<u8> {
+    match value {
+        0..0x40 => vec![value as u8],
+        0x40..0x4000 => (value as u16 | 0x4000).to_be_bytes().to_vec(),
+        0x4000..0x4000_0000 => (value as u32 | 0x8000_0000).to_be_bytes().to_vec(),
+        _ => (value | 0xc000_0000_0000_0000).to_be_bytes().to_vec(),
+    }
+}
+
+/// Type, length, payload: a frame or a capsule.
+pub fn tlv(kind: u64, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = varint(kind);
+    bytes.extend(varint(payload.len() as u64));
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+/// An HTTP/3 DATA frame.
+pub fn data_frame(payload: &[u8]) -> Vec<u8> {
+    tlv(0x00, payload)
+}
+
+/// A WT_CLOSE_SESSION capsule, without its DATA frame.
+pub fn close_capsule(code: u32, message: &[u8]) -> Vec<u8> {
+    let mut payload = code.to_be_bytes().to_vec();
+    payload.extend_from_slice(message);
+    tlv(0x2843, &payload)
+}
+
+/// A WT_CLOSE_SESSION capsule in a DATA frame.
+pub fn close_frame(code: u32, message: &[u8]) -> Vec<u8> {
+    data_frame(&close_capsule(code, message))
+}
+
+/// A HEADERS frame: literal names and values, nothing indexed, no Huffman coding.
+pub fn headers(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut section = vec![0, 0];
+    for (name, value) in fields {
+        prefixed(&mut section, 0x20, 7, name.len());
+        section.extend_from_slice(name.as_bytes());
+        prefixed(&mut section, 0x00, 127, value.len());
+        section.extend_from_slice(value.as_bytes());
+    }
+    tlv(0x01, &section)
+}
+
+fn prefixed(out: &mut Vec<u8>, pattern: u8, max: usize, mut value: usize) {
+    if value < max {
+        out.push(pattern | value as u8);
+        return;
+    }
+    out.push(pattern | max as u8);
+    value -= max;
+    while value >= 128 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+pub fn connect_request(token: &str) -> Vec<u8> {
+    headers(&[
+        (":method", "CONNECT"),
+        (":protocol", token),
+        (":scheme", "https"),
+        (":authority", "example.org"),
+        (":path", "/game"),
+    ])
+}
+
+pub fn response(status: &str) -> Vec<u8> {
+    headers(&[(":status", status)])
+}
+
+/// What the server writes for a 200 without headers: QPACK's static entry 25.
+pub const OK_200: &[u8] = &[0x01, 0x03, 0x00, 0x00, 0xd9];
+
+pub fn stream_header(dir: Dir, session: u64) -> Vec<u8> {
+    let mut bytes = varint(match dir {
+        Dir::Bi => 0x41,
+        Dir::Uni => 0x54,
+    });
+    bytes.extend(varint(session));
+    bytes
+}
+
+pub fn settings(entries: &[(u64, u64)]) -> Vec<u8> {
+    let payload: Vec<u8> = entries
+        .iter()
+        .flat_map(|&(id, value)| [varint(id), varint(value)].concat())
+        .collect();
+    tlv(0x04, &payload)
+}
+
+/// The peer's control stream as it begins, announcing one dialect.
+pub fn peer_settings(side: Side, dialect: Dialect) -> Vec<u8> {
+    let announced = match dialect {
+        Dialect::Draft02 => (0x2b60_3742, 1),
+        Dialect::Draft07 => (0xc671_706a, 1),
+        Dialect::Draft14 => (0x14e9_cd29, 1),
+        Dialect::Draft16 => (0x2c7c_f000, 1),
+    };
+    let mut entries = vec![(0x33, 1), announced];
+    if side == Side::Client {
+        entries.push((0x08, 1));
+    }
+    let mut bytes = vec![0x00];
+    bytes.extend(settings(&entries));
+    bytes
+}
