@@ -36,7 +36,14 @@
 //! # Ok::<(), webtransport_session::NotASessionId>(())
 //! ```
 //!
-//! `state.rs` has the life of a session as a table.
+//! # The life of a session
+//!
+//! *abort(c)*: RESET_STREAM(c) on our half of the CONNECT stream unless it has its FIN, and
+//! STOP_SENDING(c) on the other half if it is open. The last column is followed by RESET_STREAM and
+//! STOP_SENDING with WT_SESSION_GONE for every half of the session's streams that is still alive.
+//! What is not listed changes nothing.
+//!
+#![doc = include_str!("life.md")]
 
 mod close;
 mod event;

@@ -134,7 +134,7 @@ pub(super) const fn step(side: Side, state: State, fact: &Fact) -> Step {
             Side::Client => End(AsStated, Parting::Abort(Code::Cancelled)),
             Side::Server => End(Withdrawn, Parting::Abort(Code::Cancelled)),
         },
-        (State::Requested, Fact::PeerStopped { .. } | Fact::PeerGone) => match side {
+        (State::Requested, Fact::PeerStopped { .. }) => match side {
             Side::Client => NoteStop,
             Side::Server => End(Withdrawn, Parting::Abort(Code::AsStated)),
         },
@@ -168,7 +168,10 @@ pub(super) const fn step(side: Side, state: State, fact: &Fact) -> Step {
         }
         (State::Stopped, Fact::Lost(_)) => End(Verdict::Stopped, Parting::Silent),
 
-        (State::Requested, Fact::PeerClosed { .. } | Fact::Inactive | Fact::GraceOver)
+        (
+            State::Requested,
+            Fact::PeerClosed { .. } | Fact::PeerGone | Fact::Inactive | Fact::GraceOver,
+        )
         | (
             State::Open,
             Fact::Accepted
