@@ -41,6 +41,30 @@ pub struct Config {
 /// How much a peer can make one connection remember.
 ///
 /// Counts and bytes are for each connection. A limit of 0 allows none.
+///
+/// # The worst case
+///
+/// Beside these limits there are QUIC's: `bidi` and `uni` streams that it lets the peer have open
+/// at a time, `read` bytes that the host feeds at a time, `datagram` bytes in one datagram. A peer
+/// that does its worst, while the application polls no event, can make one connection hold at most
+///
+/// ```text
+///   (bidi + uni) × 1 KiB                                    slots
+/// + bidi × 2 × field_section                                HEADERS in pieces
+/// + unanswered_requests × (8 × field_section + 2 × unanswered_body + 2 × read)
+/// + sessions × 2 × datagram_capsule                         capsules in pieces
+/// + 2 × buffered_bytes + buffered_datagrams × 128
+/// + 2 × control_frame
+/// + 8 × undelivered_bytes + 2 × read
+/// + undelivered_datagrams × (128 + max(datagram, datagram_capsule))
+/// + 2 × unwritten_bytes
+/// ```
+///
+/// bytes. A factor of 2 is what a growing buffer may have in reserve. Events are counted with the
+/// headers they hold; when four times `undelivered_bytes` wait, which takes a host that feeds what
+/// is not wanted or a peer that opens stream after stream, the connection is closed with
+/// H3_EXCESSIVE_LOAD. So it is when in one second more than 1024 things happen that cost the peer
+/// nothing: empty and unknown frames, refused requests, cancelled streams.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
@@ -84,7 +108,7 @@ pub struct Limits {
     /// Datagrams in events not polled yet. Default 1024. Beyond it the newest is dropped and
     /// counted.
     pub undelivered_datagrams: u32,
-    /// Stream bytes in events not polled yet. Default 1 MiB. Beyond it `wants` is false for data
+    /// Bytes of events not polled yet, datagrams aside. Default 1 MiB. Beyond it `wants` is false for data
     /// streams, so that the bytes stay in QUIC's own window.
     pub undelivered_bytes: usize,
     /// Protocol bytes that QUIC does not take. Default 64 KiB. Beyond it the connection is closed

@@ -11,6 +11,7 @@ mod demux;
 mod dialect;
 mod flood;
 mod handshake;
+mod log;
 mod outgoing;
 mod outputs;
 mod permit;
@@ -37,6 +38,7 @@ use crate::{
 use buffered::Buffered;
 use deadlines::Deadlines;
 use flood::Flood;
+use log::Log;
 use outputs::{Outputs, Queued};
 use seen::Seen;
 use slot::{ConnectStream, Slot};
@@ -91,6 +93,7 @@ pub struct Connection {
     /// Reads are held back until events are polled.
     held_back: bool,
     stats: Stats,
+    log: Log,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,6 +172,7 @@ impl Connection {
             refused: Refused::default(),
             held_back: false,
             stats: Stats::default(),
+            log: Log::new(side),
         }
     }
 
@@ -463,10 +467,11 @@ impl Connection {
 
     /// Sessions that [`Event::SessionClosed`] has not been queued for, in order.
     pub fn sessions(&self) -> impl Iterator<Item = SessionId> + '_ {
-        self.slots.values().filter_map(|slot| match slot {
-            Slot::Connect(connect) if !connect.session.is_closed() => Some(connect.session.id()),
-            _ => None,
-        })
+        self.slots
+            .values()
+            .filter_map(Slot::as_connect)
+            .filter(|connect| !connect.session.is_closed())
+            .map(|connect| connect.session.id())
     }
 
     /// When the peer last sent anything for this session. What we send does not count. `None` when
@@ -495,11 +500,9 @@ impl Connection {
     /// What was absorbed and refused so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let live = self.slots.values().filter_map(|slot| match slot {
-            Slot::Connect(connect) => Some(connect.session.stats()),
-            _ => None,
-        });
-        live.fold(self.stats, Stats::plus)
+        let live = self.slots.values().filter_map(Slot::as_connect);
+        live.map(|connect| connect.session.stats())
+            .fold(self.stats, Stats::plus)
     }
 
     // ---- inside
@@ -514,14 +517,13 @@ impl Connection {
     }
 
     fn connect_stream(&self, session: SessionId) -> Option<&ConnectStream> {
-        match self.slots.get(&session.connect_stream()) {
-            Some(Slot::Connect(connect)) => Some(connect),
-            _ => None,
-        }
+        self.slots.get(&session.connect_stream())?.as_connect()
     }
 
-    /// What follows from a change, whatever it was: a shutdown that waited may be done.
+    /// What follows from a change, whatever it was: there may be too much to deliver, and a
+    /// shutdown that waited may be done.
     fn settle(&mut self) {
+        self.note_backlog();
         if matches!(self.phase, Phase::Ending { .. }) && self.is_settled() {
             self.close_now();
         }
@@ -562,6 +564,7 @@ impl Connection {
         self.buffered = Buffered::default();
         self.deadlines.clear();
         self.unwritten = 0;
+        self.log.connection_closed(&reason);
         self.out.event(Event::ConnectionClosed { reason });
     }
 
@@ -569,10 +572,8 @@ impl Connection {
     fn connect_streams(&self) -> Vec<SessionId> {
         self.slots
             .values()
-            .filter_map(|slot| match slot {
-                Slot::Connect(connect) => Some(connect.session.id()),
-                _ => None,
-            })
+            .filter_map(Slot::as_connect)
+            .map(|connect| connect.session.id())
             .collect()
     }
 }

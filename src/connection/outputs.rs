@@ -4,7 +4,9 @@
 
 use std::collections::VecDeque;
 
-use crate::{Action, Event, Limits, StreamId};
+use http::HeaderMap;
+
+use crate::{Action, CloseReason, Event, Limits, StreamId};
 
 #[derive(Debug, Default)]
 pub(super) struct Outputs {
@@ -20,8 +22,12 @@ pub(super) enum Queued {
     Action(Action),
 }
 
-/// What an event costs beside its payload.
+/// What an event costs beside what it holds.
 const EVENT: usize = size_of::<Event>();
+/// What a message costs beside its fields.
+const REQUEST: usize = 512;
+/// What a field costs beside its text.
+const FIELD: usize = 192;
 
 impl Outputs {
     pub(super) fn action(&mut self, action: Action) {
@@ -72,9 +78,42 @@ impl Outputs {
     }
 }
 
+/// What an event holds: about as much as its parts occupy, so that headers weigh what they cost.
 fn cost(event: &Event) -> usize {
-    match event {
-        Event::StreamData { data, .. } => EVENT + data.len(),
-        _ => EVENT,
-    }
+    let held = match event {
+        Event::StreamData { data, .. } => data.len(),
+        Event::SessionRequested { request, .. } => {
+            let offered = request.protocols.iter().map(|name| name.as_str().len() + 16);
+            REQUEST + request.path().len() + offered.sum::<usize>() + weight(&request.headers)
+        }
+        Event::SessionOpened { response, .. } => REQUEST + weight(&response.headers),
+        Event::SessionClosed { reason, .. } => match reason {
+            CloseReason::Rejected { rejection, .. } => REQUEST + weight(&rejection.headers),
+            CloseReason::Peer { message, .. } => message.len(),
+            CloseReason::Local { .. }
+            | CloseReason::Aborted { .. }
+            | CloseReason::Withdrawn { .. }
+            | CloseReason::Violation(_)
+            | CloseReason::TimedOut(_)
+            | CloseReason::ConnectionLost(_) => 0,
+        },
+        Event::Ready(_)
+        | Event::Unsupported(_)
+        | Event::SessionDraining { .. }
+        | Event::DatagramReceived { .. }
+        | Event::StreamOpened { .. }
+        | Event::StreamReset { .. }
+        | Event::StreamStopped { .. }
+        | Event::StreamWritable { .. }
+        | Event::StreamsAvailable { .. }
+        | Event::ConnectionClosed { .. } => 0,
+    };
+    EVENT + held
+}
+
+fn weight(headers: &HeaderMap) -> usize {
+    headers
+        .iter()
+        .map(|(name, value)| FIELD + name.as_str().len() + value.len())
+        .sum()
 }

@@ -99,6 +99,7 @@ impl Connection {
             session::Event::Draining => Event::SessionDraining { session },
             session::Event::Closed { reason } => {
                 self.session_ended(session);
+                self.log.session_closed(session, &reason);
                 Event::SessionClosed { session, reason }
             }
             session::Event::DatagramReceived { payload } => {
@@ -197,10 +198,8 @@ impl Connection {
     }
 
     pub(super) fn session_of(&self, stream: StreamId) -> Option<SessionId> {
-        match self.slots.get(&stream) {
-            Some(Slot::Connect(connect)) => Some(connect.session.id()),
-            _ => None,
-        }
+        let connect = self.slots.get(&stream)?.as_connect()?;
+        Some(connect.session.id())
     }
 
     pub(super) fn drop_connect_if_over(&mut self, stream: StreamId) {

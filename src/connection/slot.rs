@@ -34,6 +34,16 @@ pub(super) enum Slot {
     Data(DataStream),
 }
 
+impl Slot {
+    pub(super) fn as_connect(&self) -> Option<&ConnectStream> {
+        if let Self::Connect(connect) = self {
+            Some(connect)
+        } else {
+            None
+        }
+    }
+}
+
 /// The first varints of a peer's stream.
 #[derive(Debug, Default)]
 pub(super) struct Preamble {

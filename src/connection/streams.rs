@@ -15,6 +15,10 @@ use crate::{
     wire::error_code::{WT_BUFFERED_STREAM_REJECTED, WT_SESSION_GONE},
 };
 
+/// How many times `undelivered_bytes` may pile up, where bytes are fed that were not wanted or the
+/// peer opens stream after stream while nobody polls, before it is a flood.
+const FLOOD: usize = 4;
+
 /// What a stream or datagram finds under the session id that it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Destination {
@@ -216,7 +220,6 @@ impl Connection {
                 data,
                 fin,
             });
-            self.note_backlog();
         }
         self.drop_data_if_over(stream);
     }
@@ -394,7 +397,7 @@ impl Connection {
 
     // ---- the application's commands
 
-    pub(super) fn may_open(&mut self, session: SessionId) -> Result<(), OpenError> {
+    pub(super) fn may_open(&self, session: SessionId) -> Result<(), OpenError> {
         let Some(connect) = self.connect_stream(session) else {
             return Err(OpenError::SessionClosed);
         };
@@ -513,9 +516,13 @@ impl Connection {
 
     // ---- reads held back
 
-    /// After an event was queued.
-    fn note_backlog(&mut self) {
-        self.held_back = self.is_backlogged();
+    /// After events may have been queued.
+    pub(super) fn note_backlog(&mut self) {
+        self.held_back |= self.is_backlogged();
+        let limit = self.config.limits.undelivered_bytes;
+        if self.out.undelivered() > limit.saturating_mul(FLOOD) && !self.is_closed() {
+            self.fail(Http3Error::ExcessiveLoad);
+        }
     }
 
     fn is_backlogged(&self) -> bool {

@@ -66,7 +66,7 @@ pub use permit::{DatagramPermit, OpenPermit, SendCredit, StreamHeader};
 
 use crate::{
     CloseMessage, CloseReason, Config, DatagramError, Dialect, Dir, Endpoint, OpenError, Rejection,
-    SendError, SessionId, Side, Stats, StreamClosed, StreamId, Transport, Violation,
+    SendError, SessionId, Side, Stats, StreamClosed, StreamId, Support, Transport, Violation,
     wire::{
         capsule::{self, Capsule},
         error_code,
@@ -647,7 +647,11 @@ impl Session {
     fn read_capsules(&mut self, mut data: Bytes) {
         let rules = capsule::Rules {
             stream_data_prohibited: self.terms.dialect.prohibits_stream_data_capsules(),
-            datagram_limit: self.config.limits.datagram_capsule,
+            datagram_limit: match self.state {
+                State::Open => self.config.limits.datagram_capsule,
+                // Nobody would get it.
+                State::Requested | State::Stopped | State::Closed => 0,
+            },
         };
         while !data.is_empty() {
             match self.body {
@@ -822,7 +826,10 @@ impl Session {
 
     fn bind(&mut self, stream: StreamId, dir: Dir, header_len: u8) {
         if !streams::is_theirs(self.side, stream) && stream.dir() == dir {
-            self.streams.insert_ours(stream, header_len);
+            // A stack without RESET_STREAM_AT resets plainly, once the header is written.
+            let reliable = self.terms.transport.reset_stream_at == Support::Yes;
+            let reliable_len = if reliable { header_len } else { 0 };
+            self.streams.insert_ours(stream, reliable_len);
         }
     }
 }

@@ -224,10 +224,7 @@ impl Fact {
         match verdict {
             Verdict::AsStated => self.into_stated_reason(),
             Verdict::Withdrawn => CloseReason::Withdrawn {
-                code: match self {
-                    Self::PeerFinished => None,
-                    other => Some(other.code()),
-                },
+                code: (self != Self::PeerFinished).then(|| self.code()),
             },
             Verdict::MalformedResponse => CloseReason::Violation(Violation::MalformedResponse),
             Verdict::Stopped => stopped(error_code::WT_SESSION_GONE),

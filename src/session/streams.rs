@@ -24,7 +24,8 @@ struct Stream {
     told: bool,
     /// A write was refused: `StreamWritable` is owed.
     refused: bool,
-    /// Bytes that a reset must still deliver: the header of a stream that we opened.
+    /// Bytes that a reset must still deliver: the header of a stream that we opened, where QUIC can
+    /// promise so.
     header_len: u8,
 }
 
@@ -107,10 +108,6 @@ impl Streams {
         self.live
             .get(&id)
             .is_some_and(|stream| stream.receive == ReceiveHalf::Open)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.live.is_empty()
     }
 
     /// Tells the application of the streams that waited for the session, and what became of them.

@@ -12,14 +12,8 @@ use crate::Violation;
 pub(crate) const DATAGRAM: u64 = 0x00;
 pub(crate) const CLOSE: u64 = 0x2843;
 pub(crate) const DRAIN: u64 = 0x78ae;
-pub(crate) const MAX_DATA: u64 = 0x190B_4D3D;
 pub(crate) const MAX_STREAM_DATA: u64 = 0x190B_4D3E;
-pub(crate) const MAX_STREAMS_BIDI: u64 = 0x190B_4D3F;
-pub(crate) const MAX_STREAMS_UNI: u64 = 0x190B_4D40;
-pub(crate) const DATA_BLOCKED: u64 = 0x190B_4D41;
 pub(crate) const STREAM_DATA_BLOCKED: u64 = 0x190B_4D42;
-pub(crate) const STREAMS_BLOCKED_BIDI: u64 = 0x190B_4D43;
-pub(crate) const STREAMS_BLOCKED_UNI: u64 = 0x190B_4D44;
 
 /// The error code in front of a close message.
 const CLOSE_CODE_LEN: u64 = 4;

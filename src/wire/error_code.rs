@@ -5,7 +5,6 @@
 // RFC 9114 §8.1
 pub(crate) const H3_NO_ERROR: u64 = 0x100;
 pub(crate) const H3_GENERAL_PROTOCOL_ERROR: u64 = 0x101;
-pub(crate) const H3_INTERNAL_ERROR: u64 = 0x102;
 pub(crate) const H3_STREAM_CREATION_ERROR: u64 = 0x103;
 pub(crate) const H3_CLOSED_CRITICAL_STREAM: u64 = 0x104;
 pub(crate) const H3_FRAME_UNEXPECTED: u64 = 0x105;
@@ -18,8 +17,6 @@ pub(crate) const H3_REQUEST_REJECTED: u64 = 0x10b;
 pub(crate) const H3_REQUEST_CANCELLED: u64 = 0x10c;
 pub(crate) const H3_REQUEST_INCOMPLETE: u64 = 0x10d;
 pub(crate) const H3_MESSAGE_ERROR: u64 = 0x10e;
-pub(crate) const H3_CONNECT_ERROR: u64 = 0x10f;
-pub(crate) const H3_VERSION_FALLBACK: u64 = 0x110;
 
 // RFC 9297 §5.2
 pub(crate) const H3_DATAGRAM_ERROR: u64 = 0x33;
@@ -32,7 +29,6 @@ pub(crate) const QPACK_DECODER_STREAM_ERROR: u64 = 0x202;
 // §9.5
 pub(crate) const WT_BUFFERED_STREAM_REJECTED: u64 = 0x3994_bd84;
 pub(crate) const WT_SESSION_GONE: u64 = 0x170d_7b68;
-pub(crate) const WT_FLOW_CONTROL_ERROR: u64 = 0x045d_4487;
 pub(crate) const WT_ALPN_ERROR: u64 = 0x0817_b3dd;
 pub(crate) const WT_REQUIREMENTS_NOT_MET: u64 = 0x212c_0d48;
 

@@ -8,9 +8,10 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::StatusCode;
 use webtransport_session::{
-    Action, CloseReason, Config, Connection, ConnectionLost, Dialect, Dir, Event, Input, Output,
-    Request, Response, SessionId, Side, StreamId, Support, Transport,
+    Action, CloseReason, Config, Connection, ConnectionLost, Dialect, Dialects, Dir, Event, Input,
+    Output, Request, Response, SessionId, Side, StreamId, Support, Transport,
 };
 
 pub const H3_NO_ERROR: u64 = 0x100;
@@ -32,8 +33,13 @@ pub struct Rig {
     pub connection: Connection,
     pub now: Instant,
     side: Side,
+    dialect: Dialect,
+    /// The data streams that were opened, and whose they are.
+    streams: Vec<(SessionId, StreamId)>,
     /// What QUIC takes of each write: all of it, unless a test says otherwise.
     pub takes: usize,
+    /// How many of the peer's bytes come at a time: all of them, unless a test says otherwise.
+    pub chunk_len: usize,
     opened_uni: u64,
 }
 
@@ -47,7 +53,12 @@ impl Rig {
 
     /// With a configuration, speaking one dialect.
     pub fn with(side: Side, config: Config, dialect: Dialect) -> Self {
-        let mut rig = Self::before_settings(side, config);
+        Self::on(side, config, dialect, Transport::new(Support::Yes))
+    }
+
+    /// With a QUIC stack that can do other things than most.
+    pub fn on(side: Side, config: Config, dialect: Dialect, transport: Transport) -> Self {
+        let mut rig = Self::started(side, config, dialect, transport);
         rig.feed(rig.peer_control(), &peer_settings(side, dialect));
         let events = rig.events();
         assert!(matches!(events[..], [Event::Ready(_)]), "{events:?}");
@@ -56,27 +67,40 @@ impl Rig {
 
     /// Started, and without the peer's SETTINGS.
     pub fn before_settings(side: Side, config: Config) -> Self {
+        Self::started(side, config, Dialect::Draft16, Transport::new(Support::Yes))
+    }
+
+    /// The same, in other circumstances.
+    pub fn started(side: Side, config: Config, dialect: Dialect, transport: Transport) -> Self {
+        let mut rig = Self::before_start(side, config, dialect);
+        let control = StreamId::new(side, Dir::Uni, 0);
+        rig.connection.start(rig.now, control, transport);
+        rig.drain();
+        rig
+    }
+
+    /// While QUIC shakes hands.
+    pub fn before_start(side: Side, config: Config, dialect: Dialect) -> Self {
         let config = Arc::new(config);
-        let (connection, control) = match side {
-            Side::Client => (Connection::client(config), 2),
-            Side::Server => (Connection::server(config), 3),
+        let connection = match side {
+            Side::Client => Connection::client(config),
+            Side::Server => Connection::server(config),
         };
         #[expect(
             clippy::disallowed_methods,
             reason = "an origin; only offsets from it matter"
         )]
         let now = Instant::now();
-        let mut rig = Self {
+        Self {
             connection,
             now,
             side,
+            dialect,
+            streams: Vec::new(),
             takes: usize::MAX,
+            chunk_len: usize::MAX,
             opened_uni: 1,
-        };
-        rig.connection
-            .start(now, control.into(), Transport::new(Support::Yes));
-        rig.drain();
-        rig
+        }
     }
 
     /// With one open session: the CONNECT stream is 0.
@@ -149,8 +173,11 @@ impl Rig {
         );
     }
 
-    fn token(&self) -> &'static str {
-        "webtransport-h3"
+    pub fn token(&self) -> &'static str {
+        match self.dialect {
+            Dialect::Draft02 | Dialect::Draft07 | Dialect::Draft14 => "webtransport",
+            Dialect::Draft16 => "webtransport-h3",
+        }
     }
 
     /// The peer's control stream.
@@ -194,12 +221,20 @@ impl Rig {
         self.chunk(stream, data, true);
     }
 
-    fn chunk(&mut self, stream: impl Into<StreamId>, data: &[u8], fin: bool) {
-        self.handle(Input::StreamData {
-            stream: stream.into(),
-            data: Bytes::copy_from_slice(data),
-            fin,
-        });
+    fn chunk(&mut self, stream: impl Into<StreamId>, mut data: &[u8], fin: bool) {
+        let stream = stream.into();
+        loop {
+            let (now, later) = data.split_at(data.len().min(self.chunk_len));
+            self.handle(Input::StreamData {
+                stream,
+                data: Bytes::copy_from_slice(now),
+                fin: fin && later.is_empty(),
+            });
+            if later.is_empty() {
+                return;
+            }
+            data = later;
+        }
     }
 
     pub fn peer_resets(&mut self, stream: impl Into<StreamId>, code: u64) {
@@ -247,6 +282,7 @@ impl Rig {
     pub fn peer_opens(&mut self, stream: StreamId, session: SessionId, payload: &[u8]) {
         let mut data = stream_header(stream.dir(), session.connect_stream().into());
         data.extend_from_slice(payload);
+        self.streams.push((session, stream));
         self.feed(stream, &data);
     }
 
@@ -264,7 +300,27 @@ impl Rig {
         let outputs = self.outputs();
         let header = stream_header(dir, session.connect_stream().into());
         assert_eq!(outputs, [write(stream, &header, false)]);
+        self.streams.push((session, stream));
         stream
+    }
+
+    /// One live stream of each kind. Gives what ends them when the session is gone.
+    pub fn one_stream_of_each_kind(&mut self, session: SessionId) -> Vec<Output> {
+        let (their_bi, their_uni) = (self.peer_bidi(0), self.peer_uni(0));
+        self.peer_opens(their_bi, session, b"");
+        self.peer_opens(their_uni, session, b"");
+        self.drain();
+        let our_bi = self.we_open(session, Dir::Bi);
+        let our_uni = self.we_open(session, Dir::Uni);
+        let mut gone = Vec::new();
+        for stream in [their_bi, our_bi, our_uni] {
+            gone.push((stream, reset(stream, WT_SESSION_GONE)));
+        }
+        for stream in [their_bi, our_bi, their_uni] {
+            gone.push((stream, stop_sending(stream, WT_SESSION_GONE)));
+        }
+        gone.sort_by_key(|&(stream, _)| stream);
+        gone.into_iter().map(|(_, action)| action).collect()
     }
 
     /// Everything there is to poll, in order. Writes are answered as `takes` says.
@@ -323,6 +379,11 @@ impl Rig {
     pub fn is_over(&mut self, session: SessionId) {
         let connect: u64 = session.connect_stream().into();
         assert_eq!(self.connection.sessions().count(), 0);
+        for &(owner, stream) in &self.streams.clone() {
+            if owner == session {
+                self.stream_is_over(stream);
+            }
+        }
         self.peer_sends_datagram(connect, b"late");
         self.feed_fin(connect, b"");
         self.peer_resets(connect, 7);
@@ -337,6 +398,101 @@ impl Rig {
         assert!(self.connection.is_settled());
         assert!(!self.connection.wants(session.connect_stream()));
     }
+
+    #[track_caller]
+    fn stream_is_over(&mut self, stream: StreamId) {
+        assert!(!self.connection.wants(stream), "{stream}");
+        self.feed_fin(stream, b"late");
+        self.peer_resets(stream, 7);
+        self.peer_stops(stream, 7);
+        self.handle(Input::StreamWritable { stream });
+        assert!(self.connection.credit(stream).is_err(), "{stream}");
+        assert!(self.connection.finish(stream).is_err(), "{stream}");
+        assert!(self.connection.reset(stream, 0).is_err(), "{stream}");
+        assert!(self.connection.stop(stream, 0).is_err(), "{stream}");
+    }
+
+    /// Exactly these actions, one `SessionClosed` for each of these sessions, and the one
+    /// `ConnectionClosed`; then nothing, whatever comes.
+    #[track_caller]
+    pub fn connection_ends(
+        mut self,
+        sessions: &[SessionId],
+        reason: &ConnectionLost,
+        actions: &[Output],
+        condition: &str,
+    ) {
+        let mut expected = actions.to_vec();
+        for &session in sessions {
+            let reason = CloseReason::ConnectionLost(reason.clone());
+            expected.push(closed(session, reason));
+        }
+        expected.push(connection_closed(reason));
+        assert_eq!(self.outputs(), expected, "{condition}");
+        self.is_inert(condition);
+    }
+
+    /// The connection is over: every input and command leaves it as it is.
+    #[track_caller]
+    pub fn is_inert(&mut self, condition: &str) {
+        let stats = self.connection.stats();
+        let control = self.peer_control();
+        self.feed_fin(CONNECT, &close_frame(1, b"late"));
+        self.feed_fin(control, &tlv(0x00, b""));
+        self.peer_resets(control, 7);
+        for stream in [StreamId::from(CONNECT), self.peer_bidi(7), self.peer_uni(7)] {
+            assert!(!self.connection.wants(stream), "{condition}");
+            let (len, fin, dir) = (1, true, stream.dir());
+            self.feed(stream, b"late");
+            self.peer_resets(stream, 7);
+            self.peer_stops(stream, 7);
+            self.handle(Input::Written { stream, len, fin });
+            self.handle(Input::StreamWritable { stream });
+            self.handle(Input::StreamsAvailable { dir });
+            assert!(self.connection.credit(stream).is_err(), "{condition}");
+            assert!(self.connection.finish(stream).is_err(), "{condition}");
+            assert!(self.connection.reset(stream, 1).is_err(), "{condition}");
+            assert!(self.connection.stop(stream, 1).is_err(), "{condition}");
+            self.connection.pause(stream);
+            self.connection.resume(stream);
+        }
+        self.peer_sends_datagram(CONNECT, b"late");
+        self.handle(Input::DatagramReceived { data: Bytes::new() });
+        self.connection_lost(ConnectionLost::StatelessReset);
+        let session = SessionId::try_from(StreamId::from(CONNECT)).unwrap();
+        let (now, transport) = (self.now, Transport::new(Support::Yes));
+        let request = Request::new("https://example.org/game".parse().unwrap());
+        let rejection = StatusCode::NOT_FOUND.into();
+        let connection = &mut self.connection;
+        connection.start(now, StreamId::new(self.side, Dir::Uni, 9), transport);
+        assert!(connection.connect(now, &request).is_err(), "{condition}");
+        let answer = connection.accept(now, session, Response::default());
+        assert!(answer.is_err(), "{condition}");
+        assert!(connection.reject(now, session, rejection).is_err());
+        assert!(connection.open(session, Dir::Bi).is_err(), "{condition}");
+        assert!(connection.datagram(session).is_err(), "{condition}");
+        assert!(connection.last_activity(session).is_none(), "{condition}");
+        connection.drain(session);
+        connection.close(now, session, 1, "late");
+        connection.go_away();
+        connection.shutdown(now, 1, "late");
+        assert_eq!(connection.sessions().count(), 0, "{condition}");
+        assert_eq!(connection.poll_timeout(), None, "{condition}");
+        assert_eq!(connection.stats(), stats, "{condition}");
+        assert!(connection.is_settled(), "{condition}");
+        assert!(connection.is_closed(), "{condition}");
+        self.wait(Duration::from_secs(3600));
+        assert_eq!(self.outputs(), [], "{condition}");
+    }
+}
+
+pub fn connection_closed(reason: &ConnectionLost) -> Output {
+    let reason = reason.clone();
+    Output::Event(Event::ConnectionClosed { reason })
+}
+
+pub fn close_connection(code: u64, reason: &'static str) -> Output {
+    Output::Action(Action::CloseConnection { code, reason })
 }
 
 pub fn closed(session: SessionId, reason: CloseReason) -> Output {
@@ -375,6 +531,13 @@ pub fn stop_sending(stream: impl Into<StreamId>, code: u64) -> Output {
     })
 }
 
+/// A configuration with one dialect only.
+pub fn speaking(dialect: Dialect) -> Config {
+    let mut config = Config::default();
+    config.dialects = Dialects::only(dialect);
+    config
+}
+
 /// Runs a test as client and as server.
 pub fn both_roles(test: impl Fn(Side)) {
     for side in [Side::Client, Side::Server] {
@@ -400,6 +563,12 @@ pub fn tlv(kind: u64, payload: &[u8]) -> Vec<u8> {
     bytes.extend(varint(payload.len() as u64));
     bytes.extend_from_slice(payload);
     bytes
+}
+
+/// A frame, and a capsule, of a type that is reserved to be ignored: 0x40 is 0x1f * 1 + 0x21 and
+/// 0x29 * 1 + 0x17.
+pub fn grease(payload: &[u8]) -> Vec<u8> {
+    tlv(0x40, payload)
 }
 
 /// An HTTP/3 DATA frame.

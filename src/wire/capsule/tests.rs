@@ -147,12 +147,12 @@ fn what_comes_in_one_chunk_is_not_copied() {
 #[test]
 fn n03_n15_capsules_of_no_meaning_here_are_passed_over() {
     let flow_control = [
-        MAX_DATA,
-        MAX_STREAMS_BIDI,
-        MAX_STREAMS_UNI,
-        DATA_BLOCKED,
-        STREAMS_BLOCKED_BIDI,
-        STREAMS_BLOCKED_UNI,
+        0x190b_4d3d, // WT_MAX_DATA
+        0x190b_4d3f, // WT_MAX_STREAMS
+        0x190b_4d40,
+        0x190b_4d41, // WT_DATA_BLOCKED
+        0x190b_4d43, // WT_STREAMS_BLOCKED
+        0x190b_4d44,
     ];
     for kind in flow_control
         .into_iter()
@@ -320,7 +320,7 @@ fn any_wire() -> impl Strategy<Value = Vec<u8>> {
         Just(DATAGRAM),
         Just(CLOSE),
         Just(DRAIN),
-        Just(MAX_DATA),
+        Just(0x190b_4d3d_u64),
         Just(MAX_STREAM_DATA),
         0..=varint::MAX
     ];
