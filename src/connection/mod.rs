@@ -550,6 +550,8 @@ impl Connection {
 
     /// The connection is over: each session is told in order, then the application.
     fn lose(&mut self, reason: ConnectionLost) {
+        // Who waits to open something waits for nothing.
+        self.refused = Refused::default();
         for session in self.connect_streams() {
             let reason = reason.clone();
             self.with_session(session, |connect, now| {

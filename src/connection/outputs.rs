@@ -83,7 +83,10 @@ fn cost(event: &Event) -> usize {
     let held = match event {
         Event::StreamData { data, .. } => data.len(),
         Event::SessionRequested { request, .. } => {
-            let offered = request.protocols.iter().map(|name| name.as_str().len() + 16);
+            let offered = request
+                .protocols
+                .iter()
+                .map(|name| name.as_str().len() + 16);
             REQUEST + request.path().len() + offered.sum::<usize>() + weight(&request.headers)
         }
         Event::SessionOpened { response, .. } => REQUEST + weight(&response.headers),

@@ -2,24 +2,23 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::state::{Code, Parting, Step, Verdict, step};
 use super::*;
-use crate::{CloseVia, ConnectionLost, Support};
+use crate::{CloseReason, CloseVia, ConnectionLost, Support};
 
 // ---- the table
 
-const STATES: [State; 4] = [
-    State::Requested,
-    State::Open,
-    State::Stopped,
-    State::Closed,
-];
+const STATES: [State; 4] = [State::Requested, State::Open, State::Stopped, State::Closed];
 
 /// Every fact, with the words for it.
 fn facts(side: Side) -> Vec<(&'static str, Fact)> {
     let message = CloseMessage::default();
     vec![
         ("2xx", Fact::Accepted),
-        ("2xx behind STOP_SENDING(c)", Fact::AcceptedStopped { code: 7 }),
+        (
+            "2xx behind STOP_SENDING(c)",
+            Fact::AcceptedStopped { code: 7 },
+        ),
         (
             "another final answer",
             Fact::Rejected {
@@ -87,7 +86,9 @@ fn table() -> String {
         "| in state | what happens | next | reason | on the CONNECT stream |\n|---|---|---|---|---|\n",
     );
     for state in STATES {
-        for ((words, fact), (_, at_server)) in facts(Side::Client).into_iter().zip(facts(Side::Server)) {
+        for ((words, fact), (_, at_server)) in
+            facts(Side::Client).into_iter().zip(facts(Side::Server))
+        {
             let client = describe(step(Side::Client, state, &fact), fact);
             let server = describe(step(Side::Server, state, &at_server), at_server);
             let name = format!("{state:?}").to_lowercase();
@@ -258,11 +259,7 @@ fn datagrams_before_the_answer_are_kept_within_the_limit() {
     };
     assert_eq!(
         outputs(&mut session),
-        [
-            Output::Event(Event::Opened),
-            received("a"),
-            received("b")
-        ]
+        [Output::Event(Event::Opened), received("a"), received("b")]
     );
     assert_eq!(session.stats().datagrams_absorbed, 1);
 }
@@ -318,7 +315,17 @@ fn inactivity_does_not_run_while_reads_are_held_back() {
 fn a_caller_whose_clock_goes_back_does_no_harm() {
     let (mut session, now) = opened(Side::Server);
     let later = now + Duration::from_secs(9);
-    session.handle(later, Input::DatagramReceived { payload: Bytes::new() });
-    session.handle(now, Input::DatagramReceived { payload: Bytes::new() });
+    session.handle(
+        later,
+        Input::DatagramReceived {
+            payload: Bytes::new(),
+        },
+    );
+    session.handle(
+        now,
+        Input::DatagramReceived {
+            payload: Bytes::new(),
+        },
+    );
     assert_eq!(session.last_activity(), later);
 }

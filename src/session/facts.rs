@@ -1,0 +1,263 @@
+//! What each input means: bytes become capsules, capsules and stream facts become what the session
+//! is told or what happens to it as a whole.
+//!
+//! What then becomes of the session is decided in `state.rs` and carried out in `life.rs`.
+
+use bytes::Bytes;
+
+use super::{
+    Body, Event, Input, Once, Session,
+    state::{Fact, State},
+    streams,
+};
+use crate::{
+    CloseMessage, Side, StreamId, Violation,
+    wire::{
+        capsule::{self, Capsule},
+        error_code,
+    },
+};
+
+impl Session {
+    pub(super) fn take(&mut self, input: Input) {
+        match input {
+            Input::Body { data, fin } => self.body(data, fin),
+            Input::ConnectReset { code } => {
+                self.connect.peer_is_done();
+                self.apply(Fact::PeerReset { code });
+            }
+            Input::ConnectStopped { code } => self.stopped(code),
+            Input::StreamOpened { stream } => self.stream_opened(stream),
+            Input::StreamData { stream, len, fin } => self.stream_data(stream, len, fin),
+            Input::StreamReset { stream, code, .. } => {
+                if self.streams.is_receiving(stream) {
+                    self.last_activity = self.now;
+                    self.streams.reset_by_peer(stream, code, &mut self.out);
+                }
+            }
+            Input::StreamStopped { stream, code } => {
+                self.streams.stopped_by_peer(stream, code, &mut self.out);
+            }
+            Input::StreamWritable { stream } => {
+                if self.streams.writable(stream) {
+                    self.out.event(Event::StreamWritable { stream });
+                }
+            }
+            Input::StreamsAvailable { dir } => {
+                if std::mem::take(self.refused(dir)) && self.state == State::Open {
+                    self.out.event(Event::StreamsAvailable { dir });
+                }
+            }
+            Input::DatagramReceived { payload } => self.datagram_received(payload),
+            Input::GoAway { id } => self.go_away(id),
+            Input::ConnectionClosed { reason } => {
+                self.apply(Fact::Lost(reason));
+                self.connect.abandon();
+                self.streams.clear();
+                self.out.actions.clear();
+            }
+            Input::Timeout => self.timeout(),
+        }
+    }
+
+    fn body(&mut self, data: Bytes, fin: bool) {
+        if !self.connect.is_receiving() {
+            return;
+        }
+        if !data.is_empty() {
+            self.last_activity = self.now;
+        }
+        if let Body::Held(held) = &mut self.body {
+            match self.side {
+                Side::Client if !data.is_empty() => {
+                    return self.apply(Fact::Violated(Violation::MalformedResponse));
+                }
+                Side::Client => {}
+                Side::Server => {
+                    // What a host reads while it is asked to may overshoot once; more may not come.
+                    let full = held.len() >= self.config.limits.unanswered_body;
+                    if full && !data.is_empty() {
+                        return self.apply(Fact::Violated(Violation::UnansweredBodyTooLarge));
+                    }
+                    held.extend_from_slice(&data);
+                }
+            }
+        } else {
+            self.read_capsules(data);
+        }
+        if fin {
+            self.connect.peer_is_done();
+            // RFC 9297 §3.3: a stream that ends inside a capsule is malformed.
+            if self.capsules.is_between() {
+                self.apply(Fact::PeerFinished);
+            } else {
+                self.apply(Fact::Violated(Violation::Truncated));
+            }
+        }
+    }
+
+    pub(super) fn read_capsules(&mut self, mut data: Bytes) {
+        let rules = capsule::Rules {
+            stream_data_prohibited: self.terms.dialect.prohibits_stream_data_capsules(),
+            datagram_limit: match self.state {
+                State::Open => self.config.limits.datagram_capsule,
+                // Nobody would get it.
+                State::Requested | State::Stopped | State::Closed => 0,
+            },
+        };
+        while !data.is_empty() {
+            match self.body {
+                Body::Capsules => {}
+                Body::Closed { .. } => return self.excess(),
+                Body::Held(_) | Body::Absorbed => return,
+            }
+            match self.capsules.next(&mut data, rules) {
+                None => return,
+                Some(Ok(capsule)) => self.capsule(capsule),
+                Some(Err(violation)) => {
+                    // After our own close the peer's mistakes are nobody's business.
+                    self.body = Body::Absorbed;
+                    self.apply(Fact::Violated(violation));
+                }
+            }
+        }
+    }
+
+    fn capsule(&mut self, capsule: Capsule) {
+        match capsule {
+            Capsule::Close { code, message } => {
+                self.body = Body::Closed {
+                    ended_by_it: self.state != State::Closed,
+                };
+                match CloseMessage::from_peer(message) {
+                    Ok(message) => self.apply(Fact::PeerClosed { code, message }),
+                    Err(violation) => self.apply(Fact::Violated(violation)),
+                }
+            }
+            Capsule::Drain => self.told_to_drain(),
+            Capsule::Datagram { payload } => {
+                if self.state == State::Open {
+                    self.out.event(Event::DatagramReceived { payload });
+                }
+            }
+            Capsule::Ignored => {}
+        }
+    }
+
+    pub(super) fn excess(&mut self) {
+        if let Body::Closed { ended_by_it } = self.body {
+            self.body = Body::Absorbed;
+            self.connect
+                .refuse_more(error_code::H3_MESSAGE_ERROR, ended_by_it, &mut self.out);
+        }
+    }
+
+    fn told_to_drain(&mut self) {
+        match (self.state, self.draining) {
+            (State::Requested, Once::Unsaid) => self.draining = Once::Owed,
+            (State::Open, Once::Unsaid) => {
+                self.draining = Once::Said;
+                self.out.event(Event::Draining);
+            }
+            (
+                State::Requested | State::Open | State::Stopped | State::Closed,
+                Once::Unsaid | Once::Owed | Once::Said,
+            ) => {}
+        }
+    }
+
+    fn go_away(&mut self, id: u64) {
+        let covers = self.side == Side::Client && id <= self.id.connect_stream().into();
+        if covers && self.state == State::Requested {
+            self.apply(Fact::WentAway);
+        } else {
+            self.told_to_drain();
+        }
+    }
+
+    fn stopped(&mut self, code: u64) {
+        if !self.connect.is_sending() {
+            return; // after our FIN or reset it says nothing new (E13)
+        }
+        match self.state {
+            State::Open => self.stopped_while_open(code),
+            State::Requested if self.connect.stopped.is_some() => {}
+            State::Requested | State::Stopped | State::Closed => {
+                self.apply(Fact::PeerStopped { code });
+            }
+        }
+    }
+
+    pub(super) fn stopped_while_open(&mut self, code: u64) {
+        if code == error_code::WT_SESSION_GONE && !self.config.deadlines.stop_grace.is_zero() {
+            self.apply(Fact::PeerGone);
+        } else {
+            self.apply(Fact::PeerStopped { code });
+        }
+    }
+
+    fn stream_opened(&mut self, stream: StreamId) {
+        if !streams::is_theirs(self.side, stream) {
+            return;
+        }
+        self.last_activity = self.now;
+        match self.state {
+            State::Requested => {
+                self.streams.insert_theirs(stream, false);
+            }
+            State::Open => {
+                if self.streams.insert_theirs(stream, true) {
+                    self.out.event(Event::StreamOpened { stream });
+                }
+            }
+            State::Stopped | State::Closed => {
+                self.stats.streams_refused += 1;
+                streams::refuse_theirs(stream, &mut self.out);
+            }
+        }
+    }
+
+    fn stream_data(&mut self, stream: StreamId, len: u64, fin: bool) {
+        if !self.streams.is_receiving(stream) {
+            return;
+        }
+        if len > 0 || fin {
+            self.last_activity = self.now;
+        }
+        if fin {
+            self.streams.finished_by_peer(stream);
+        }
+    }
+
+    fn datagram_received(&mut self, payload: Bytes) {
+        match self.state {
+            State::Open => {
+                self.last_activity = self.now;
+                self.out.event(Event::DatagramReceived { payload });
+            }
+            State::Requested if self.early.has_room(payload.len(), &self.config) => {
+                self.last_activity = self.now;
+                self.early.push(&payload);
+            }
+            State::Requested | State::Stopped | State::Closed => {
+                self.stats.datagrams_absorbed += 1;
+            }
+        }
+    }
+
+    fn timeout(&mut self) {
+        if self.poll_timeout().is_none_or(|due| due > self.now) {
+            return;
+        }
+        self.deadline = None;
+        match self.state {
+            State::Requested => self.apply(Fact::RequestOverdue),
+            State::Open => self.apply(Fact::Inactive),
+            State::Stopped => self.apply(Fact::GraceOver),
+            // The linger is over (E52).
+            State::Closed => self
+                .connect
+                .stop_peer(error_code::WT_SESSION_GONE, &mut self.out),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The steps of a session's life, carried out: what `state.rs` says of a fact becomes actions and
+//! events here.
+
+use bytes::Bytes;
+
+use super::{
+    Body, EarlyDatagrams, Event, Once, Session, after,
+    state::{Code, Fact, Parting, State, Step, Verdict, step},
+};
+use crate::{
+    CloseReason, Side,
+    wire::{capsule, error_code},
+};
+
+impl Session {
+    /// The one place where a session changes its state.
+    pub(super) fn apply(&mut self, fact: Fact) {
+        match step(self.side, self.state, &fact) {
+            Step::Ignore => {}
+            Step::NoteStop => {
+                let code = fact.code();
+                self.connect.stopped = Some(code);
+                // With WT_SESSION_GONE a 2xx may still open the session, and then E12 resets.
+                if code != error_code::WT_SESSION_GONE {
+                    self.connect.reset(code, &mut self.out);
+                }
+            }
+            Step::Open => self.become_open(),
+            Step::Hold => self.become_stopped(),
+            Step::End(verdict, parting) => self.become_closed(fact, verdict, parting),
+        }
+    }
+
+    fn become_open(&mut self) {
+        self.state = State::Open;
+        self.deadline = None;
+        self.awake_since = self.now;
+        self.out.event(Event::Opened);
+        let held = match std::mem::replace(&mut self.body, Body::Capsules) {
+            Body::Held(held) => held.freeze(),
+            Body::Capsules | Body::Closed { .. } | Body::Absorbed => Bytes::new(),
+        };
+        if let Some(code) = self.connect.stopped {
+            self.stopped_while_open(code);
+            return;
+        }
+        if self.draining == Once::Owed {
+            self.draining = Once::Said;
+            self.out.event(Event::Draining);
+        }
+        if self.drain == Once::Owed {
+            self.drain();
+        }
+        self.streams.announce(&mut self.out);
+        for payload in std::mem::take(&mut self.early).payloads {
+            self.out.event(Event::DatagramReceived { payload });
+        }
+        // §3.2: "Bytes received before the server sends the response are processed once the
+        // session is accepted or discarded if the session is rejected."
+        self.read_capsules(held);
+    }
+
+    fn become_stopped(&mut self) {
+        self.state = State::Stopped;
+        self.deadline = after(self.now, Some(self.config.deadlines.stop_grace));
+        if self.connect.is_sending() {
+            self.connect
+                .reset(error_code::WT_SESSION_GONE, &mut self.out);
+        }
+        self.streams.abandon(&mut self.out);
+        self.early = EarlyDatagrams::default();
+    }
+
+    fn become_closed(&mut self, fact: Fact, verdict: Verdict, parting: Parting) {
+        let was_requested = self.state == State::Requested;
+        self.state = State::Closed;
+        let code = match parting {
+            Parting::Abort(Code::Cancelled) => error_code::H3_REQUEST_CANCELLED,
+            Parting::Abort(Code::Gone) => error_code::WT_SESSION_GONE,
+            Parting::Abort(Code::Message) => error_code::H3_MESSAGE_ERROR,
+            Parting::Abort(Code::AsStated) => fact.code(),
+            Parting::Decline => match self.side {
+                Side::Client => error_code::H3_REQUEST_CANCELLED,
+                Side::Server => error_code::H3_NO_ERROR,
+            },
+            Parting::Finish | Parting::Capsule | Parting::Silent => error_code::WT_SESSION_GONE,
+        };
+        let reason = fact.into_reason(verdict);
+        let capsule = || {
+            if let CloseReason::Local { code, message } = &reason {
+                return capsule::close(*code, message);
+            }
+            let (code, message) = &self.config.deadlines.inactivity_close;
+            capsule::close(*code, message)
+        };
+        self.connect.part(parting, code, capsule, &mut self.out);
+        if parting == Parting::Silent {
+            self.streams.clear();
+        } else {
+            self.streams.abandon(&mut self.out);
+        }
+        self.early = EarlyDatagrams::default();
+        if was_requested {
+            // Nothing on the stream was read as capsules, and nothing will be.
+            self.body = Body::Absorbed;
+        }
+        self.deadline = after(self.now, Some(self.config.deadlines.linger));
+        self.out.event(Event::Closed { reason });
+    }
+}
