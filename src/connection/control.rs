@@ -38,13 +38,19 @@ impl Connection {
         bytes.put(settings::encode(&dialect::entries(&self.ours)));
         self.send(stream, &bytes, false);
         self.goaway.control = Some(stream);
+        if self.goaway.sent {
+            self.write_goaway();
+        }
     }
 
-    /// Sends GOAWAY, once.
+    /// Sends GOAWAY, once; before there is a control stream it waits for that.
     pub(super) fn send_goaway(&mut self) {
-        if std::mem::replace(&mut self.goaway.sent, true) {
-            return;
+        if !std::mem::replace(&mut self.goaway.sent, true) {
+            self.write_goaway();
         }
+    }
+
+    fn write_goaway(&mut self) {
         // RFC 9114 §5.2: a server names the first request that it has not seen, a client a push.
         let id = match self.side {
             Side::Server => self.seen.next(Side::Client, Dir::Bi).into(),

@@ -372,6 +372,9 @@ impl Connection {
             .is_some_and(|connect| connect.session.has_stream(stream));
         if !orphan && !known {
             self.remove_data(stream);
+        } else if slot.paused && !self.is_receiving_on(session, stream) {
+            // Nothing is held back any more.
+            self.set_paused(stream, false);
         }
     }
 
@@ -494,14 +497,16 @@ impl Connection {
     }
 
     pub(super) fn set_paused(&mut self, stream: StreamId, paused: bool) {
-        let Some(Slot::Data(slot)) = self.slots.get_mut(&stream) else {
+        let Some(Slot::Data(slot)) = self.slots.get(&stream) else {
             return;
         };
-        if slot.paused == paused || slot.parked.is_some() {
+        let session = slot.session;
+        if slot.paused == paused || (paused && !self.is_receiving_on(session, stream)) {
             return;
         }
-        slot.paused = paused;
-        let session = slot.session;
+        if let Some(Slot::Data(slot)) = self.slots.get_mut(&stream) {
+            slot.paused = paused;
+        }
         self.with_session(session, |connect, now| {
             if paused {
                 connect.session.pause();
