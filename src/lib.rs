@@ -116,6 +116,7 @@ struct Readme;
 mod close;
 mod config;
 mod connection;
+mod dialect;
 mod error;
 mod event;
 pub mod host;

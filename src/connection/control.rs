@@ -4,11 +4,11 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
-    Connection, dialect,
+    Connection,
     slot::{PeerControl, Slot},
 };
 use crate::{
-    ConnectionLost, Dir, Event, Http3Error, Negotiated, Side, StreamId, session,
+    ConnectionLost, Dir, Event, Http3Error, Negotiated, Side, StreamId, dialect, session,
     wire::{
         error_code::WT_REQUIREMENTS_NOT_MET,
         frame, settings,

@@ -8,7 +8,7 @@ use http::{
     uri::{Authority, PathAndQuery, Scheme},
 };
 
-use super::dialect::{self, ProtocolRule};
+use crate::dialect::{self, ProtocolRule};
 use crate::{
     Dialect, Http3Error, Protocol, Rejection, Request, Response, Violation,
     message::{WT_AVAILABLE_PROTOCOLS, WT_PROTOCOL, is_reserved},

@@ -2,13 +2,12 @@
 //!
 //! This file is the surface and the commands. `demux.rs` takes the facts in and hands each stream's
 //! bytes to what they belong to; `requests.rs`, `sessions.rs`, `streams.rs` and `control.rs` are
-//! those; `dialect.rs` knows the drafts. Why a session ends is decided in [`crate::session`].
+//! those; `dialect.rs`, beside this folder, knows the drafts. Why a session ends is decided in [`crate::session`].
 
 mod buffered;
 mod control;
 mod deadlines;
 mod demux;
-mod dialect;
 mod flood;
 mod handshake;
 mod log;
@@ -31,7 +30,7 @@ pub use permit::{ConnectPermit, OpenPermit};
 use crate::{
     Action, AnswerError, CloseMessage, Config, ConnectError, ConnectionLost, DatagramError, Dir,
     Event, Http3Error, Input, OpenError, Output, Rejection, Request, Requirement, Response,
-    SendError, SessionId, Side, Stats, StreamClosed, StreamId, Transport,
+    SendError, SessionId, Side, Stats, StreamClosed, StreamId, Support, Transport, dialect,
     session::{DatagramPermit, SendCredit},
     wire::{error_code, settings::Settings},
 };
@@ -185,6 +184,11 @@ impl Connection {
         self.tick(now);
         if self.is_closed() || self.transport.is_some() {
             return;
+        }
+        if transport.datagrams == Support::No {
+            // RFC 9297 §2.1.1: a peer that reads of datagrams in SETTINGS only takes it for an error.
+            self.ours.h3_datagram = 0;
+            self.ours.h3_datagram_draft04 = 0;
         }
         self.transport = Some(transport);
         self.idle_since = Some(self.now(now));

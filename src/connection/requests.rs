@@ -4,14 +4,14 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 
 use super::{
-    Connection, dialect,
+    Connection,
     handshake::{self, Asked, Unreadable, Wanted},
     outgoing::Outgoing,
     request_stream::{Frames, Item},
     slot::{ConnectStream, Held, RequestPhase, RequestStream, Slot},
 };
 use crate::{
-    Action, Event, Http3Error, Rejection, SessionId, StreamId,
+    Action, Event, Http3Error, Rejection, SessionId, StreamId, dialect,
     session::{self, Session, Terms},
     wire::error_code::{
         H3_MESSAGE_ERROR, H3_NO_ERROR, H3_REQUEST_CANCELLED, H3_REQUEST_INCOMPLETE,
@@ -38,6 +38,7 @@ impl Connection {
         let request = RequestStream {
             frames: Frames::after_kind(kind),
             phase: RequestPhase::Head,
+            ended: false,
             armed: None,
         };
         self.slots.insert(stream, Slot::Request(Box::new(request)));
@@ -46,6 +47,9 @@ impl Connection {
     /// A request stream's bytes, while it is no session's.
     pub(super) fn request_data(&mut self, stream: StreamId, mut data: Bytes, fin: bool) {
         let limit = self.config.limits.field_section;
+        if let (true, Some(Slot::Request(request))) = (fin, self.slots.get_mut(&stream)) {
+            request.ended = true;
+        }
         loop {
             let request = match self.slots.get_mut(&stream) {
                 Some(Slot::Request(request)) if !request.is_answered() => request,
@@ -55,12 +59,9 @@ impl Connection {
             match request.frames.next(&mut data, self.side, limit) {
                 None => break,
                 Some(Ok(Item::Idle)) => self.count_cheap(),
-                Some(Ok(Item::Head(section))) => {
-                    self.request_head(stream, &section, fin && data.is_empty());
-                }
+                Some(Ok(Item::Head(section))) => self.request_head(stream, &section),
                 Some(Ok(Item::HeadTooLarge)) => {
-                    let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-                    self.answer(stream, status, fin && data.is_empty());
+                    self.answer(stream, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
                 }
                 Some(Ok(Item::Body(data))) => self.hold_body(stream, &data),
                 Some(Err(error)) => return self.fail(error),
@@ -83,7 +84,7 @@ impl Connection {
             RequestPhase::Held(_) => H3_REQUEST_CANCELLED,
             RequestPhase::Answered(_) => return,
         };
-        self.refuse_request(stream, code, false);
+        self.refuse_request(stream, code);
     }
 
     fn hold_body(&mut self, stream: StreamId, data: &[u8]) {
@@ -95,20 +96,19 @@ impl Connection {
             return;
         };
         if held.body.len() >= limit {
-            return self.refuse_request(stream, H3_REQUEST_REJECTED, true);
+            return self.refuse_request(stream, H3_REQUEST_REJECTED);
         }
         held.body.extend_from_slice(data);
     }
 
-    /// `ended`: the client's FIN is right behind.
-    fn request_head(&mut self, stream: StreamId, section: &[u8], ended: bool) {
+    fn request_head(&mut self, stream: StreamId, section: &[u8]) {
         match handshake::read_request(section, self.config.limits.field_section) {
             Ok(Asked::Session(wanted)) => self.session_wanted(stream, wanted),
-            Ok(Asked::Other(status)) => self.answer(stream, status, ended),
+            Ok(Asked::Other(status)) => self.answer(stream, status),
             Err(Unreadable::TooLarge) => {
-                self.answer(stream, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, ended);
+                self.answer(stream, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
             }
-            Err(Unreadable::Malformed) => self.refuse_request(stream, H3_MESSAGE_ERROR, !ended),
+            Err(Unreadable::Malformed) => self.refuse_request(stream, H3_MESSAGE_ERROR),
             Err(Unreadable::Connection(error)) => self.fail(error),
         }
     }
@@ -119,7 +119,7 @@ impl Connection {
         };
         let is_full = self.unanswered >= self.config.limits.unanswered_requests;
         if is_full || self.goaway.sent || self.is_ending() {
-            return self.refuse_request(stream, H3_REQUEST_REJECTED, true);
+            return self.refuse_request(stream, H3_REQUEST_REJECTED);
         }
         let Some(Slot::Request(request)) = self.slots.get_mut(&stream) else {
             return;
@@ -156,14 +156,14 @@ impl Connection {
             return;
         };
         if agreement.is_err() {
-            return self.refuse_request(stream, H3_MESSAGE_ERROR, true);
+            return self.refuse_request(stream, H3_MESSAGE_ERROR);
         }
         let Some(dialect) = dialect::of_request(&held.wanted.token, &self.ours, &theirs) else {
-            return self.answer(stream, StatusCode::NOT_IMPLEMENTED, false);
+            return self.answer(stream, StatusCode::NOT_IMPLEMENTED);
         };
         let limit = dialect.session_limit(&self.ours);
         if u64::from(self.live) >= limit.min(self.config.limits.sessions.into()) {
-            return self.refuse_request(stream, H3_REQUEST_REJECTED, true);
+            return self.refuse_request(stream, H3_REQUEST_REJECTED);
         }
         let Ok(session) = SessionId::try_from(stream) else {
             return;
@@ -204,7 +204,7 @@ impl Connection {
     /// Refuses all that were held: the connection ends.
     pub(super) fn refuse_held_requests(&mut self) {
         for stream in self.held_requests() {
-            self.refuse_request(stream, H3_REQUEST_REJECTED, true);
+            self.refuse_request(stream, H3_REQUEST_REJECTED);
         }
     }
 
@@ -218,16 +218,16 @@ impl Connection {
     }
 
     /// Answers a request that is not a session's, and forgets it when QUIC has the answer.
-    fn answer(&mut self, stream: StreamId, status: StatusCode, ended: bool) {
-        self.stats.requests_refused += 1;
-        self.count_cheap();
+    fn answer(&mut self, stream: StreamId, status: StatusCode) {
         if self.answered >= self.config.limits.answered_requests {
-            return self.refuse_request(stream, H3_REQUEST_REJECTED, !ended);
+            return self.refuse_request(stream, H3_REQUEST_REJECTED);
         }
+        self.stats.requests_refused += 1;
         self.release_request(stream);
         let Some(Slot::Request(request)) = self.slots.get_mut(&stream) else {
             return;
         };
+        let ended = request.ended;
         request.phase = RequestPhase::Answered(Outgoing::default());
         self.answered += 1;
         self.send(stream, &handshake::reject(&Rejection::from(status)), true);
@@ -239,23 +239,24 @@ impl Connection {
             });
         }
         self.forsake(stream);
+        self.count_cheap();
     }
 
     /// Aborts a request that was never announced.
-    pub(super) fn refuse_request(&mut self, stream: StreamId, code: u64, receiving: bool) {
-        self.refuse_request_with(stream, code, receiving.then_some(code));
-    }
-
-    pub(super) fn refuse_request_with(&mut self, stream: StreamId, reset: u64, stop: Option<u64>) {
+    pub(super) fn refuse_request(&mut self, stream: StreamId, code: u64) {
+        let ended = match self.slots.get(&stream) {
+            Some(Slot::Request(request)) => request.ended,
+            _ => false,
+        };
         self.release_request(stream);
         self.remove_request(stream);
         self.stats.requests_refused += 1;
         self.out.action(Action::Reset {
             stream,
-            code: reset,
+            code,
             reliable_size: 0,
         });
-        if let Some(code) = stop {
+        if !ended {
             self.out.action(Action::StopSending { stream, code });
         }
         self.forsake(stream);
@@ -293,10 +294,13 @@ impl Connection {
     // ---- other facts
 
     pub(super) fn request_reset(&mut self, stream: StreamId) {
-        match self.slots.get(&stream) {
-            // The answer still goes out: its reader may be somebody else's.
-            Some(Slot::Request(request)) if request.is_answered() => {}
-            _ => self.refuse_request(stream, H3_REQUEST_CANCELLED, false),
+        let Some(Slot::Request(request)) = self.slots.get_mut(&stream) else {
+            return;
+        };
+        request.ended = true;
+        // An answer still goes out: its reader may be somebody else's.
+        if !request.is_answered() {
+            self.refuse_request(stream, H3_REQUEST_CANCELLED);
         }
     }
 
@@ -310,7 +314,7 @@ impl Connection {
                     reliable_size: 0,
                 });
             }
-            _ => self.refuse_request(stream, code, true),
+            _ => self.refuse_request(stream, code),
         }
     }
 
@@ -325,7 +329,7 @@ impl Connection {
     pub(super) fn request_expired(&mut self, stream: StreamId) {
         if let Some(Slot::Request(request)) = self.slots.get_mut(&stream) {
             request.armed = None;
-            self.refuse_request(stream, H3_REQUEST_CANCELLED, true);
+            self.refuse_request(stream, H3_REQUEST_CANCELLED);
         }
     }
 }

@@ -273,6 +273,9 @@ impl Connection {
         let Some(session) = self.session_of(stream) else {
             return;
         };
+        if let (true, Some(Slot::Connect(connect))) = (fin, self.slots.get_mut(&stream)) {
+            connect.session.note_fin();
+        }
         while !data.is_empty() {
             let Some(Slot::Connect(connect)) = self.slots.get_mut(&stream) else {
                 return;

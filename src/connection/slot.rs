@@ -73,6 +73,8 @@ pub(super) struct DecoderStream {
 pub(super) struct RequestStream {
     pub(super) frames: Frames,
     pub(super) phase: RequestPhase,
+    /// FIN or RESET_STREAM came, perhaps behind bytes that are still being read.
+    pub(super) ended: bool,
     pub(super) armed: Option<Instant>,
 }
 

@@ -134,7 +134,9 @@ impl Host {
         match event {
             quic::Event::HandshakeDataReady | quic::Event::DatagramsUnblocked => {}
             quic::Event::Connected => self.start(quic, now),
-            quic::Event::ConnectionLost { reason } => self.lost = Some(reason.into()),
+            quic::Event::ConnectionLost { reason } => {
+                self.lost.get_or_insert_with(|| reason.into());
+            }
             quic::Event::DatagramReceived => {
                 while let Some(data) = quic.datagrams().recv() {
                     self.sessions.handle(now, Input::DatagramReceived { data });
@@ -184,12 +186,8 @@ impl Host {
             return;
         };
         self.started = true;
-        let datagrams = match quic.datagrams().max_size() {
-            Some(_) => Support::Yes,
-            None => Support::No,
-        };
         self.sessions
-            .start(now, control.into(), Transport::new(datagrams));
+            .start(now, control.into(), Transport::new(datagrams(quic)));
     }
 
     /// Reads a stream that this side may receive on.
@@ -265,12 +263,15 @@ impl Host {
         fin: bool,
     ) {
         let mut out = quic.send_stream(stream.into());
-        // Refused: Writable or Stopped follows. An empty write on a blocked stream is refused too.
-        let len = if data.is_empty() {
-            0
-        } else {
-            out.write(data).unwrap_or(0)
-        };
+        // Until quinn refuses: only then does Writable or Stopped follow. Never an empty write, which
+        // a blocked stream refuses too.
+        let mut len = 0;
+        while let Some(rest) = data.get(len..).filter(|rest| !rest.is_empty()) {
+            match out.write(rest) {
+                Ok(written) => len += written,
+                Err(_) => break,
+            }
+        }
         let fin = fin && len == data.len() && out.finish().is_ok();
         self.sessions
             .handle(now, Input::Written { stream, len, fin });
@@ -376,18 +377,32 @@ impl Host {
         self.sessions.max_datagram_payload(session, quic_max)
     }
 
-    /// Closes at once: sessions end with [`ConnectionLost::Local`].
+    /// Closes at once: with the next [`poll`](Self::poll) sessions end with
+    /// [`ConnectionLost::Local`], but for what had reached quinn before and ended them already.
     /// [`Connection::shutdown`] is the polite way.
     pub fn abort(&mut self, quic: &mut quic::Connection, now: Instant, code: u64, reason: &[u8]) {
-        quic.close(now, code_of(code), Bytes::copy_from_slice(reason));
-        let reason = ConnectionLost::Local { code };
-        self.sessions
-            .handle(now, Input::ConnectionClosed { reason });
+        if !quic.is_closed() {
+            quic.close(now, code_of(code), Bytes::copy_from_slice(reason));
+            self.lost = Some(ConnectionLost::Local { code });
+        }
     }
 }
 
 /// How much is read at a time, at most.
 const READ: usize = 64 * 1024;
+
+/// Whether both ends take them. What the peer said is in quinn's limit; what this end said quinn
+/// tells only to somebody who sends, so here is one that is too large to go.
+fn datagrams(quic: &mut quic::Connection) -> Support {
+    let Some(max) = quic.datagrams().max_size() else {
+        return Support::No;
+    };
+    let too_large = Bytes::from(vec![0; max.saturating_add(1)]);
+    match quic.datagrams().send(too_large, false) {
+        Err(quic::SendDatagramError::Disabled) => Support::No,
+        _ => Support::Yes,
+    }
+}
 
 fn dir_of(dir: quic::Dir) -> Dir {
     match dir {

@@ -13,6 +13,8 @@ pub(super) struct ConnectStream {
     send: SendHalf,
     /// The peer may still send on its half.
     receiving: bool,
+    /// Its FIN is in, behind bytes that are still being read: there is nothing left to stop.
+    fin_is_in: bool,
     /// STOP_SENDING came before there was an answer (E29), or with WT_SESSION_GONE.
     pub(super) stopped: Option<u64>,
 }
@@ -29,6 +31,7 @@ impl ConnectStream {
         Self {
             send: SendHalf::Open,
             receiving: true,
+            fin_is_in: false,
             stopped: None,
         }
     }
@@ -44,6 +47,11 @@ impl ConnectStream {
     /// FIN or RESET_STREAM came, or nothing can come any more.
     pub(super) fn peer_is_done(&mut self) {
         self.receiving = false;
+    }
+
+    /// FIN came behind bytes that were not read yet.
+    pub(super) fn note_fin(&mut self) {
+        self.fin_is_in = true;
     }
 
     /// Neither half can do anything any more.
@@ -102,7 +110,7 @@ impl ConnectStream {
     }
 
     pub(super) fn stop_peer(&mut self, code: u64, out: &mut Outbox) {
-        if std::mem::take(&mut self.receiving) {
+        if std::mem::take(&mut self.receiving) && !self.fin_is_in {
             out.action(Action::StopConnect { code });
         }
     }

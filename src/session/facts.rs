@@ -64,6 +64,9 @@ impl Session {
         if !self.connect.is_receiving() {
             return;
         }
+        if fin {
+            self.connect.note_fin();
+        }
         if !data.is_empty() {
             self.last_activity = self.now;
         }

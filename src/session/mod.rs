@@ -463,6 +463,12 @@ impl Session {
         matches!(self.body, Body::Closed { .. })
     }
 
+    /// FIN came behind bytes of the CONNECT stream that are now fed: whatever they bring, there is
+    /// nothing left to stop.
+    pub(crate) fn note_fin(&mut self) {
+        self.connect.note_fin();
+    }
+
     /// Bytes outside of any capsule came behind WT_CLOSE_SESSION.
     pub(crate) fn refuse_more(&mut self, now: Instant) {
         self.tick(now);

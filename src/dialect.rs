@@ -24,7 +24,7 @@ const NEWEST_FIRST: [Dialect; 4] = [
 
 /// What the CONNECT's answer says about application protocols, by dialect (§3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ProtocolRule {
+pub(crate) enum ProtocolRule {
     /// There is no such header.
     Absent,
     /// There may be one; a choice that was not offered is as good as none, and none is required.
@@ -37,7 +37,7 @@ pub(super) enum ProtocolRule {
 
 impl Dialect {
     /// The `:protocol` of its CONNECT.
-    pub(super) const fn token(self) -> &'static str {
+    pub(crate) const fn token(self) -> &'static str {
         match self {
             Self::Draft02 | Self::Draft07 | Self::Draft14 => "webtransport",
             Self::Draft16 => "webtransport-h3",
@@ -45,7 +45,7 @@ impl Dialect {
     }
 
     /// The version header that its CONNECT carries.
-    pub(super) const fn request_header(self) -> Option<(&'static str, &'static str)> {
+    pub(crate) const fn request_header(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Draft02 => Some(("sec-webtransport-http3-draft02", "1")),
             Self::Draft07 | Self::Draft14 | Self::Draft16 => None,
@@ -53,14 +53,14 @@ impl Dialect {
     }
 
     /// The version header that its 2xx carries.
-    pub(super) const fn response_header(self) -> Option<(&'static str, &'static str)> {
+    pub(crate) const fn response_header(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Draft02 => Some(("sec-webtransport-http3-draft", "draft02")),
             Self::Draft07 | Self::Draft14 | Self::Draft16 => None,
         }
     }
 
-    pub(super) const fn protocol_rule(self) -> ProtocolRule {
+    pub(crate) const fn protocol_rule(self) -> ProtocolRule {
         match self {
             Self::Draft02 => ProtocolRule::Absent,
             Self::Draft07 => ProtocolRule::Optional,
@@ -97,7 +97,7 @@ impl Dialect {
     ///
     /// §5.1: "If flow control is not enabled, clients MUST NOT attempt to establish more than one
     /// simultaneous WebTransport session."
-    pub(super) fn session_limit(self, server: &Settings) -> u64 {
+    pub(crate) fn session_limit(self, server: &Settings) -> u64 {
         match self {
             Self::Draft02 => server.max_sessions_draft04.unwrap_or(u64::MAX),
             Self::Draft07 => server.max_sessions_draft07,
@@ -107,7 +107,7 @@ impl Dialect {
 }
 
 /// The SETTINGS that this side sends.
-pub(super) fn announced(side: Side, config: &Config) -> Settings {
+pub(crate) fn announced(side: Side, config: &Config) -> Settings {
     let speaks = |dialect: Dialect| u64::from(config.dialects.contains(dialect));
     let sessions = u64::from(config.limits.sessions);
     // Peers of drafts 13 and 14 expect session credit behind this setting, which is not offered
@@ -135,7 +135,7 @@ pub(super) fn announced(side: Side, config: &Config) -> Settings {
 }
 
 /// The pairs of identifier and value for the SETTINGS frame; defaults are left out.
-pub(super) fn entries(ours: &Settings) -> Vec<(u64, u64)> {
+pub(crate) fn entries(ours: &Settings) -> Vec<(u64, u64)> {
     let optional = |id, value: Option<u64>| value.map(|value| (id, value));
     let flag = |id, value: u64| (value != 0).then_some((id, value));
     [
@@ -163,7 +163,7 @@ pub(super) fn entries(ours: &Settings) -> Vec<(u64, u64)> {
 /// Chooses the dialect, or says what is missing: the first, in the order of [`Requirement`].
 ///
 /// `None` at a server: the client announces nothing, and its request will tell.
-pub(super) fn choose(
+pub(crate) fn choose(
     side: Side,
     ours: &Settings,
     peer: &Settings,
@@ -199,12 +199,12 @@ pub(super) fn choose(
 }
 
 /// Whether any dialect uses this `:protocol`.
-pub(super) fn is_token(protocol: &[u8]) -> bool {
+pub(crate) fn is_token(protocol: &[u8]) -> bool {
     protocol == TOKEN || protocol == TOKEN_H3
 }
 
 /// Server: the dialect of one request, by its `:protocol`. `None`: nothing that both speak.
-pub(super) fn of_request(protocol: &[u8], ours: &Settings, peer: &Settings) -> Option<Dialect> {
+pub(crate) fn of_request(protocol: &[u8], ours: &Settings, peer: &Settings) -> Option<Dialect> {
     let announces_any = NEWEST_FIRST
         .into_iter()
         .any(|dialect| dialect.is_announced(peer));
