@@ -359,6 +359,10 @@ impl Connection {
         if self.side == Side::Client || self.live > 0 || self.phase != Phase::Running {
             return None;
         }
+        // CONNECTION_CLOSE must not outrun what a session said last: its linger comes first.
+        if !self.is_settled() {
+            return None;
+        }
         self.idle_since?
             .checked_add(self.config.deadlines.idle_connection?)
     }

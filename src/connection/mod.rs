@@ -367,6 +367,10 @@ impl Connection {
         if self.phase != Phase::Running {
             return;
         }
+        // First of all: what follows may be one byte too many and end the connection.
+        self.phase = Phase::Ending {
+            until: self.now(now).checked_add(self.config.deadlines.linger),
+        };
         self.send_goaway();
         let message = message.into();
         for session in self.connect_streams() {
@@ -375,9 +379,6 @@ impl Connection {
             });
         }
         self.refuse_held_requests();
-        self.phase = Phase::Ending {
-            until: self.now(now).checked_add(self.config.deadlines.linger),
-        };
         self.settle();
     }
 

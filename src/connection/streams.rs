@@ -1,8 +1,6 @@
 //! Data streams: which session they belong to, what is parked until that is open, and the
 //! application's commands on them.
 
-use std::time::Instant;
-
 use bytes::Bytes;
 
 use super::{
@@ -394,7 +392,7 @@ impl Connection {
             self.unwritten -= outgoing.len();
         }
         if slot.paused {
-            self.with_session(slot.session, |connect, now| connect.session.resume(now));
+            self.with_session(slot.session, |connect, _| connect.session.resume_untimed());
         }
     }
 
@@ -507,11 +505,11 @@ impl Connection {
         if let Some(Slot::Data(slot)) = self.slots.get_mut(&stream) {
             slot.paused = paused;
         }
-        self.with_session(session, |connect, now| {
+        self.with_session(session, |connect, _| {
             if paused {
                 connect.session.pause();
             } else {
-                connect.session.resume(now);
+                connect.session.resume_untimed();
             }
         });
         if !paused && self.wants(stream) {
@@ -542,9 +540,9 @@ impl Connection {
         self.held_back = false;
         for session in self.connect_streams() {
             // Inactivity counts from here: nobody could hear the peer before.
-            self.with_session(session, |connect, now: Instant| {
+            self.with_session(session, |connect, _| {
                 connect.session.pause();
-                connect.session.resume(now);
+                connect.session.resume_untimed();
             });
         }
         let waiting: Vec<_> = self.slots.keys().copied().collect();

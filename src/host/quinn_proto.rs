@@ -5,7 +5,7 @@
 //! [`Event::ConnectionClosed`] go on transmitting until quinn is drained, or its CONNECTION_CLOSE
 //! is never sent.
 //!
-//! State of its own: the loss that was not reported yet, and whether `start` was called.
+//! State of its own: the loss that was not reported yet, and how far the connection has come.
 //!
 //! ```no_run
 //! # use std::{sync::Arc, time::Instant};
@@ -40,8 +40,16 @@ use crate::{
 #[derive(Debug)]
 pub struct Host {
     sessions: Connection,
-    started: bool,
+    progress: Progress,
     lost: Option<ConnectionLost>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Handshaking,
+    /// No stream can be opened yet, or any more: the control stream is missing.
+    Connected,
+    Started,
 }
 
 /// Why a datagram was not sent.
@@ -72,7 +80,7 @@ impl Host {
     fn new(sessions: Connection) -> Self {
         Self {
             sessions,
-            started: false,
+            progress: Progress::Handshaking,
             lost: None,
         }
     }
@@ -127,13 +135,21 @@ impl Host {
             let Some(reason) = self.lost.take().or(behind_our_back) else {
                 return false;
             };
+            if self.progress == Progress::Connected {
+                // The connection was there: this is no failed handshake. Of the control stream
+                // nothing will be sent.
+                self.start(quic, now, StreamId::new(self.sessions.side(), Dir::Uni, 0));
+            }
             self.sessions
                 .handle(now, Input::ConnectionClosed { reason });
             return true;
         };
         match event {
             quic::Event::HandshakeDataReady | quic::Event::DatagramsUnblocked => {}
-            quic::Event::Connected => self.start(quic, now),
+            quic::Event::Connected => {
+                self.progress = Progress::Connected;
+                self.open_control(quic, now);
+            }
             quic::Event::ConnectionLost { reason } => {
                 self.lost.get_or_insert_with(|| reason.into());
             }
@@ -171,8 +187,8 @@ impl Host {
             }
             StreamEvent::Finished { .. } => {}
             StreamEvent::Available { dir } => {
-                if dir == quic::Dir::Uni && !self.started && !quic.is_handshaking() {
-                    self.start(quic, now);
+                if dir == quic::Dir::Uni && self.progress == Progress::Connected {
+                    self.open_control(quic, now);
                 }
                 let dir = dir_of(dir);
                 self.sessions.handle(now, Input::StreamsAvailable { dir });
@@ -181,13 +197,16 @@ impl Host {
     }
 
     /// Opens the control stream; without credit for it `Available` follows.
-    fn start(&mut self, quic: &mut quic::Connection, now: Instant) {
-        let Some(control) = quic.streams().open(quic::Dir::Uni) else {
-            return;
-        };
-        self.started = true;
+    fn open_control(&mut self, quic: &mut quic::Connection, now: Instant) {
+        if let Some(control) = quic.streams().open(quic::Dir::Uni) {
+            self.start(quic, now, control.into());
+        }
+    }
+
+    fn start(&mut self, quic: &mut quic::Connection, now: Instant, control: StreamId) {
+        self.progress = Progress::Started;
         self.sessions
-            .start(now, control.into(), Transport::new(datagrams(quic)));
+            .start(now, control, Transport::new(datagrams(quic)));
     }
 
     /// Reads a stream that this side may receive on.

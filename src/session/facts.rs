@@ -99,15 +99,32 @@ impl Session {
         }
     }
 
-    pub(super) fn read_capsules(&mut self, mut data: Bytes) {
-        let rules = capsule::Rules {
+    /// Whether bytes that waited for the answer hold a WT_DRAIN_SESSION.
+    pub(super) fn asks_to_drain(&self, mut held: Bytes) -> bool {
+        let mut capsules = capsule::Decoder::new();
+        while let Some(Ok(capsule)) = capsules.next(&mut held, self.capsule_rules()) {
+            match capsule {
+                Capsule::Drain => return true,
+                Capsule::Close { .. } => return false,
+                Capsule::Datagram { .. } | Capsule::Ignored => {}
+            }
+        }
+        false
+    }
+
+    fn capsule_rules(&self) -> capsule::Rules {
+        capsule::Rules {
             stream_data_prohibited: self.terms.dialect.prohibits_stream_data_capsules(),
             datagram_limit: match self.state {
                 State::Open => self.config.limits.datagram_capsule,
                 // Nobody would get it.
                 State::Requested | State::Stopped | State::Closed => 0,
             },
-        };
+        }
+    }
+
+    pub(super) fn read_capsules(&mut self, mut data: Bytes) {
+        let rules = self.capsule_rules();
         while !data.is_empty() {
             match self.body {
                 Body::Capsules => {}

@@ -34,7 +34,7 @@ impl Session {
     fn become_open(&mut self) {
         self.state = State::Open;
         self.deadline = None;
-        self.awake_since = self.now;
+        self.awake_since = Some(self.now);
         self.out.event(Event::Opened);
         let held = match std::mem::replace(&mut self.body, Body::Capsules) {
             Body::Held(held) => held.freeze(),
@@ -44,7 +44,8 @@ impl Session {
             self.stopped_while_open(code);
             return;
         }
-        if self.draining == Once::Owed {
+        // It is told right after the opening, however much waits in front of it.
+        if self.draining == Once::Owed || self.asks_to_drain(held.clone()) {
             self.draining = Once::Said;
             self.out.event(Event::Draining);
         }
@@ -67,8 +68,7 @@ impl Session {
             self.connect
                 .reset(error_code::WT_SESSION_GONE, &mut self.out);
         }
-        self.streams.abandon(&mut self.out);
-        self.early = EarlyDatagrams::default();
+        self.abandon();
     }
 
     fn become_closed(&mut self, fact: Fact, verdict: Verdict, parting: Parting) {
@@ -96,15 +96,22 @@ impl Session {
         self.connect.part(parting, code, capsule, &mut self.out);
         if parting == Parting::Silent {
             self.streams.clear();
+            self.early = EarlyDatagrams::default();
         } else {
-            self.streams.abandon(&mut self.out);
+            self.abandon();
         }
-        self.early = EarlyDatagrams::default();
         if was_requested {
             // Nothing on the stream was read as capsules, and nothing will be.
             self.body = Body::Absorbed;
         }
         self.deadline = after(self.now, Some(self.config.deadlines.linger));
         self.out.event(Event::Closed { reason });
+    }
+
+    /// Ends what is alive, and counts what the application never heard of.
+    fn abandon(&mut self) {
+        self.stats.streams_refused += self.streams.abandon(&mut self.out);
+        let early = std::mem::take(&mut self.early).payloads.len();
+        self.stats.datagrams_absorbed += u64::try_from(early).unwrap_or(u64::MAX);
     }
 }

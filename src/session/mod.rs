@@ -120,8 +120,8 @@ pub struct Session {
     now: Instant,
     last_activity: Instant,
     /// When reads were last held back, or the session opened: inactivity counts from here at the
-    /// earliest.
-    awake_since: Instant,
+    /// earliest. `None`: from the next time that is told.
+    awake_since: Option<Instant>,
     /// How many hold reads back.
     paused: u32,
     /// Of the request, the grace or the linger, by state. Inactivity is worked out when asked.
@@ -200,7 +200,7 @@ impl Session {
             refused_uni: false,
             now,
             last_activity: now,
-            awake_since: now,
+            awake_since: Some(now),
             paused: 0,
             deadline,
             stats: Stats::default(),
@@ -255,10 +255,14 @@ impl Session {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Open if self.paused > 0 => None,
-            State::Open => after(
-                self.last_activity.max(self.awake_since),
-                self.config.deadlines.inactivity,
-            ),
+            State::Open => match self.awake_since {
+                Some(awake) => after(
+                    self.last_activity.max(awake),
+                    self.config.deadlines.inactivity,
+                ),
+                // At once, to be told the time.
+                None => self.config.deadlines.inactivity.map(|_| self.now),
+            },
             State::Closed if !self.connect.is_receiving() => None,
             State::Requested | State::Stopped | State::Closed => self.deadline,
         }
@@ -365,7 +369,7 @@ impl Session {
     pub fn resume(&mut self, now: Instant) {
         self.tick(now);
         self.paused = self.paused.saturating_sub(1);
-        self.awake_since = self.now;
+        self.awake_since = Some(self.now);
     }
 
     // ---- facts
@@ -401,6 +405,12 @@ impl Session {
     }
 
     // ---- what `Connection` asks besides
+
+    /// Reads go on, but nobody says what time it is: inactivity counts from when somebody does.
+    pub(crate) fn resume_untimed(&mut self) {
+        self.paused = self.paused.saturating_sub(1);
+        self.awake_since = None;
+    }
 
     pub(crate) fn is_requested(&self) -> bool {
         self.state == State::Requested
@@ -479,6 +489,7 @@ impl Session {
 
     fn tick(&mut self, now: Instant) {
         self.now = self.now.max(now);
+        self.awake_since.get_or_insert(self.now);
     }
 
     fn refused(&mut self, dir: Dir) -> &mut bool {

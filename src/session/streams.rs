@@ -223,12 +223,15 @@ impl Streams {
         Ok(())
     }
 
-    /// Ends every half that is still alive, in the order of ids.
-    pub(super) fn abandon(&mut self, out: &mut Outbox) {
+    /// Ends every half that is still alive, in the order of ids. Gives the number of streams that
+    /// the application was not told of.
+    pub(super) fn abandon(&mut self, out: &mut Outbox) -> u64 {
         // §6: "the endpoint MUST reset the send side and abort reading on the receive side of all
         // unidirectional and bidirectional streams associated with the session […] using the
         // WT_SESSION_GONE error code"
+        let mut untold = 0;
         for (id, stream) in std::mem::take(&mut self.live) {
+            untold += u64::from(!stream.told);
             if stream.send == SendHalf::Open {
                 out.action(Action::Reset {
                     stream: id,
@@ -243,6 +246,7 @@ impl Streams {
                 });
             }
         }
+        untold
     }
 
     /// Forgets them all: the connection is gone.

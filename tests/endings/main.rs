@@ -8,5 +8,13 @@
     reason = "a test may panic, and writes small numbers"
 )]
 
+mod connection_lost;
+mod deadlines;
+mod http3_errors;
+mod never_opened;
+mod not_an_end;
 mod peer_ends;
+mod readme;
 mod support;
+mod violations;
+mod we_end_it;

@@ -10,8 +10,9 @@ use std::{
 use bytes::Bytes;
 use http::StatusCode;
 use webtransport_session::{
-    Action, CloseReason, Config, Connection, ConnectionLost, Dialect, Dialects, Dir, Event, Input,
-    Output, Request, Response, SessionId, Side, StreamId, Support, Transport,
+    AbortedBy, Action, CloseMessage, CloseReason, CloseVia, Config, Connection, ConnectionLost,
+    Dialect, Dialects, Dir, Event, Input, Output, Request, Response, SessionId, Side, StreamId,
+    Support, Transport,
 };
 
 pub const H3_NO_ERROR: u64 = 0x100;
@@ -40,7 +41,8 @@ pub struct Rig {
     pub takes: usize,
     /// How many of the peer's bytes come at a time: all of them, unless a test says otherwise.
     pub chunk_len: usize,
-    opened_uni: u64,
+    /// How many streams we have opened for sessions.
+    opened: u64,
 }
 
 // ---- making one
@@ -99,7 +101,7 @@ impl Rig {
             streams: Vec::new(),
             takes: usize::MAX,
             chunk_len: usize::MAX,
-            opened_uni: 1,
+            opened: 0,
         }
     }
 
@@ -133,7 +135,7 @@ impl Rig {
     pub fn request_session(&mut self, stream: u64) -> SessionId {
         match self.side {
             Side::Client => {
-                let request = Request::new("https://example.org/game".parse().unwrap());
+                let request = request();
                 let permit = self.connection.connect(self.now, &request).unwrap();
                 let session = permit.bind(stream.into());
                 let outputs = self.outputs();
@@ -180,6 +182,10 @@ impl Rig {
         }
     }
 
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
     /// The peer's control stream.
     pub fn peer_control(&self) -> u64 {
         match self.side {
@@ -219,6 +225,10 @@ impl Rig {
 
     pub fn feed_fin(&mut self, stream: impl Into<StreamId>, data: &[u8]) {
         self.chunk(stream, data, true);
+    }
+
+    pub fn feed_maybe_fin(&mut self, stream: impl Into<StreamId>, data: &[u8], fin: bool) {
+        self.chunk(stream, data, fin);
     }
 
     fn chunk(&mut self, stream: impl Into<StreamId>, mut data: &[u8], fin: bool) {
@@ -280,22 +290,20 @@ impl Rig {
 
     /// The peer opens a stream of `session` and sends `payload`.
     pub fn peer_opens(&mut self, stream: StreamId, session: SessionId, payload: &[u8]) {
-        let mut data = stream_header(stream.dir(), session.connect_stream().into());
+        self.peer_opens_for(session.connect_stream().into(), stream, payload);
+    }
+
+    /// The peer opens a stream that names any id as its session's.
+    pub fn peer_opens_for(&mut self, session: u64, stream: StreamId, payload: &[u8]) {
+        let mut data = stream_header(stream.dir(), session);
         data.extend_from_slice(payload);
-        self.streams.push((session, stream));
         self.feed(stream, &data);
     }
 
     /// We open a stream of `session`; its header is written.
     pub fn we_open(&mut self, session: SessionId, dir: Dir) -> StreamId {
-        let index = match dir {
-            Dir::Bi => self.peer_bidi(0).index() + 100,
-            Dir::Uni => {
-                self.opened_uni += 1;
-                self.opened_uni
-            }
-        };
-        let stream = StreamId::new(self.side, dir, index);
+        self.opened += 1;
+        let stream = StreamId::new(self.side, dir, 99 + self.opened);
         self.connection.open(session, dir).unwrap().bind(stream);
         let outputs = self.outputs();
         let header = stream_header(dir, session.connect_stream().into());
@@ -366,6 +374,22 @@ impl Rig {
         self.is_over(session);
     }
 
+    /// The same, where the peer never closes its half of the CONNECT stream (E52).
+    #[track_caller]
+    pub fn ends_after_linger(
+        mut self,
+        session: SessionId,
+        reason: CloseReason,
+        actions: &[Output],
+    ) {
+        self.closes(session, reason, actions);
+        assert!(!self.connection.is_settled());
+        self.wait(Duration::from_secs(3));
+        let stop = stop_sending(session.connect_stream(), WT_SESSION_GONE);
+        assert_eq!(self.outputs(), [stop]);
+        self.is_over(session);
+    }
+
     /// Exactly these actions and one `SessionClosed` with this reason.
     #[track_caller]
     pub fn closes(&mut self, session: SessionId, reason: CloseReason, actions: &[Output]) {
@@ -397,6 +421,9 @@ impl Rig {
         assert_eq!(self.outputs(), []);
         assert!(self.connection.is_settled());
         assert!(!self.connection.wants(session.connect_stream()));
+        if self.side == Side::Client {
+            assert_eq!(self.connection.poll_timeout(), None, "nothing to wait for");
+        }
     }
 
     #[track_caller]
@@ -461,7 +488,7 @@ impl Rig {
         self.connection_lost(ConnectionLost::StatelessReset);
         let session = SessionId::try_from(StreamId::from(CONNECT)).unwrap();
         let (now, transport) = (self.now, Transport::new(Support::Yes));
-        let request = Request::new("https://example.org/game".parse().unwrap());
+        let request = request();
         let rejection = StatusCode::NOT_FOUND.into();
         let connection = &mut self.connection;
         connection.start(now, StreamId::new(self.side, Dir::Uni, 9), transport);
@@ -486,6 +513,20 @@ impl Rig {
     }
 }
 
+pub fn event(event: Event) -> Output {
+    Output::Event(event)
+}
+
+pub fn aborted_by_reset(code: u64) -> CloseReason {
+    let by = AbortedBy::Reset;
+    CloseReason::Aborted { by, code }
+}
+
+pub fn aborted_by_stop(code: u64) -> CloseReason {
+    let by = AbortedBy::StopSending;
+    CloseReason::Aborted { by, code }
+}
+
 pub fn connection_closed(reason: &ConnectionLost) -> Output {
     let reason = reason.clone();
     Output::Event(Event::ConnectionClosed { reason })
@@ -499,12 +540,35 @@ pub fn closed(session: SessionId, reason: CloseReason) -> Output {
     Output::Event(Event::SessionClosed { session, reason })
 }
 
+/// The peer's close capsule.
+pub fn by_capsule(code: u32, message: &str) -> CloseReason {
+    CloseReason::Peer {
+        code,
+        message: message.into(),
+        via: CloseVia::Capsule,
+    }
+}
+
+/// The peer's FIN without a capsule.
+pub fn by_fin() -> CloseReason {
+    CloseReason::Peer {
+        code: 0,
+        message: CloseMessage::default(),
+        via: CloseVia::Fin,
+    }
+}
+
 pub fn write(stream: impl Into<StreamId>, data: &[u8], fin: bool) -> Output {
     Output::Action(Action::Write {
         stream: stream.into(),
         data: Bytes::copy_from_slice(data),
         fin,
     })
+}
+
+pub fn read(stream: impl Into<StreamId>) -> Output {
+    let stream = stream.into();
+    Output::Action(Action::Read { stream })
 }
 
 pub fn reset(stream: impl Into<StreamId>, code: u64) -> Output {
@@ -612,6 +676,11 @@ fn prefixed(out: &mut Vec<u8>, pattern: u8, max: usize, mut value: usize) {
         value >>= 7;
     }
     out.push(value as u8);
+}
+
+/// What the client asks for.
+pub fn request() -> Request {
+    Request::new("https://example.org/game".parse().unwrap())
 }
 
 pub fn connect_request(token: &str) -> Vec<u8> {
