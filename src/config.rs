@@ -44,9 +44,10 @@ pub struct Config {
 ///
 /// # The worst case
 ///
-/// Beside these limits there are QUIC's: `bidi` and `uni` streams that it lets the peer have open
-/// at a time, `read` bytes that the host feeds at a time, `datagram` bytes in one datagram. A peer
-/// that does its worst, while the application polls no event, can make one connection hold at most
+/// Beside these limits there are QUIC's: `bidi` and `uni` streams of both sides open at a time,
+/// `read` bytes that the host feeds at a time, `datagram` bytes that one datagram keeps alive. A
+/// peer that does its worst, while the application polls no event, can make one connection hold at
+/// most
 ///
 /// ```text
 ///   (bidi + uni) × 1 KiB                                    slots

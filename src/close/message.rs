@@ -8,9 +8,8 @@ use super::Violation;
 
 /// The message of a close: UTF-8, at most 1024 bytes (draft §6).
 ///
-/// Text of our own that is longer is cut at a character. The peer's is a slice of the bytes that
-/// QUIC gave, without a copy. [`as_str`](Self::as_str) is the text as it is; `Display` escapes
-/// it, so that a log line stays one line.
+/// Text of our own that is longer is cut at a character. [`as_str`](Self::as_str) is the text as
+/// it is; `Display` escapes it, so that a log line stays one line.
 ///
 /// ```
 /// use webtransport_session::CloseMessage;

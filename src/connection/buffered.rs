@@ -107,6 +107,7 @@ impl Buffered {
             !wanted
         });
         self.forget(&found);
+        self.give_back();
         found
     }
 
@@ -122,7 +123,15 @@ impl Buffered {
             expired.extend(self.datagrams.pop_front().map(|datagram| datagram.payload));
         }
         self.forget(&expired);
+        self.give_back();
         u64::try_from(expired.len()).unwrap_or(u64::MAX)
+    }
+
+    /// What many datagrams needed is not kept for none.
+    fn give_back(&mut self) {
+        if self.datagrams.is_empty() {
+            self.datagrams = VecDeque::new();
+        }
     }
 
     fn forget(&mut self, payloads: &[Bytes]) {

@@ -71,7 +71,8 @@ impl Outgoing {
             return None;
         }
         if self.front.is_empty() {
-            self.front = self.back.split().freeze();
+            // All of it: a rest would keep the allocation alive.
+            self.front = std::mem::take(&mut self.back).freeze();
         }
         let fin = self.fin && self.back.is_empty();
         self.state = State::Offered { fin };

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 use crate::{Action, CloseReason, Event, Limits, StreamId};
 
@@ -22,6 +22,8 @@ pub(super) enum Queued {
     Action(Action),
 }
 
+/// Room for so many stays when all were polled; what a flood made larger is given back.
+const KEPT: usize = 64;
 /// What an event costs beside what it holds.
 const EVENT: usize = size_of::<Event>();
 /// What a message costs beside its fields.
@@ -54,11 +56,18 @@ impl Outputs {
     }
 
     pub(super) fn next_action(&mut self) -> Option<Queued> {
-        self.actions.pop_front()
+        let action = self.actions.pop_front()?;
+        if self.actions.is_empty() && self.actions.capacity() > KEPT {
+            self.actions = VecDeque::new();
+        }
+        Some(action)
     }
 
     pub(super) fn next_event(&mut self) -> Option<Event> {
         let event = self.events.pop_front()?;
+        if self.events.is_empty() && self.events.capacity() > KEPT {
+            self.events = VecDeque::new();
+        }
         if matches!(event, Event::DatagramReceived { .. }) {
             self.datagrams -= 1;
         } else {
@@ -87,7 +96,16 @@ fn cost(event: &Event) -> usize {
                 .protocols
                 .iter()
                 .map(|name| name.as_str().len() + 16);
-            REQUEST + request.path().len() + offered.sum::<usize>() + weight(&request.headers)
+            let uri = request
+                .uri
+                .authority()
+                .map_or(0, |host| host.as_str().len())
+                + request
+                    .uri
+                    .path_and_query()
+                    .map_or(0, |path| path.as_str().len());
+            let origin = request.origin.as_ref().map_or(0, HeaderValue::len);
+            REQUEST + uri + origin + offered.sum::<usize>() + weight(&request.headers)
         }
         Event::SessionOpened { response, .. } => REQUEST + weight(&response.headers),
         Event::SessionClosed { reason, .. } => match reason {

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{Dir, Side, StreamId};
+use crate::{Dir, Side, StreamId, wire::varint};
 
 #[derive(Debug, Default)]
 pub(super) struct Seen {
@@ -25,8 +25,11 @@ struct Kind {
 const MAX_GAPS: usize = 4096;
 
 impl Seen {
-    /// Marks a stream. True the first time.
+    /// Marks a stream. True the first time; never for an id that cannot be.
     pub(super) fn mark(&mut self, stream: StreamId) -> bool {
+        if u64::from(stream) > varint::MAX {
+            return false;
+        }
         let index = stream.index();
         let Some(kind) = self.kinds.get_mut(slot(stream)) else {
             return false;

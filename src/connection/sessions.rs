@@ -373,6 +373,7 @@ impl Connection {
         let head = handshake::accept(&response, connect.session.dialect());
         self.send(session.connect_stream(), &head, false);
         self.with_session(session, |connect, now| {
+            connect.protocols = Vec::new();
             connect.response = Some(Box::new(response));
             connect.session.open(now);
         });

@@ -179,9 +179,13 @@ impl Connection {
 
     /// Refuses a peer's stream, whether it has a slot or not.
     pub(super) fn refuse_stream(&mut self, stream: StreamId, code: u64) {
+        self.refuse_halves(stream, code, stream.dir() == Dir::Bi);
+    }
+
+    fn refuse_halves(&mut self, stream: StreamId, code: u64, sending: bool) {
         self.stats.streams_refused += 1;
         self.remove_data(stream);
-        if stream.dir() == Dir::Bi {
+        if sending {
             self.reset_half(stream, code, 0);
         }
         self.out.action(Action::StopSending { stream, code });
@@ -245,8 +249,10 @@ impl Connection {
             return true;
         }
         let session = *session;
-        self.with_session(session, |connect, _| connect.session.forget(stream));
-        self.refuse_stream(stream, WT_BUFFERED_STREAM_REJECTED);
+        let was_sending = self.with_session(session, |connect, _| connect.session.forget(stream));
+        // The peer's STOP_SENDING had its answer already.
+        let sending = was_sending.unwrap_or(true) && stream.dir() == Dir::Bi;
+        self.refuse_halves(stream, WT_BUFFERED_STREAM_REJECTED, sending);
         false
     }
 

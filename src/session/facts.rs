@@ -149,7 +149,8 @@ impl Session {
                 self.body = Body::Closed {
                     ended_by_it: self.state != State::Closed,
                 };
-                match CloseMessage::from_peer(message) {
+                // Copied, so that a short message does not keep a large buffer of QUIC's alive.
+                match CloseMessage::from_peer(Bytes::copy_from_slice(&message)) {
                     Ok(message) => self.apply(Fact::PeerClosed { code, message }),
                     Err(violation) => self.apply(Fact::Violated(violation)),
                 }
@@ -157,7 +158,8 @@ impl Session {
             Capsule::Drain => self.told_to_drain(),
             Capsule::Datagram { payload } => {
                 if self.state == State::Open {
-                    self.out.event(Event::DatagramReceived { payload });
+                    // Copied for the same reason; QUIC's own datagrams are not.
+                    self.tell_datagram(Bytes::copy_from_slice(&payload));
                 }
             }
             Capsule::Ignored => {}
@@ -253,7 +255,7 @@ impl Session {
         match self.state {
             State::Open => {
                 self.last_activity = self.now;
-                self.out.event(Event::DatagramReceived { payload });
+                self.tell_datagram(payload);
             }
             State::Requested if self.early.has_room(payload.len(), &self.config) => {
                 self.last_activity = self.now;
@@ -262,6 +264,13 @@ impl Session {
             State::Requested | State::Stopped | State::Closed => {
                 self.stats.datagrams_absorbed += 1;
             }
+        }
+    }
+
+    pub(super) fn tell_datagram(&mut self, payload: Bytes) {
+        let limit = self.config.limits.undelivered_datagrams;
+        if !self.out.datagram(payload, limit) {
+            self.stats.datagrams_absorbed += 1;
         }
     }
 

@@ -54,7 +54,7 @@ impl Session {
         }
         self.streams.announce(&mut self.out);
         for payload in std::mem::take(&mut self.early).payloads {
-            self.out.event(Event::DatagramReceived { payload });
+            self.tell_datagram(payload);
         }
         // §3.2: "Bytes received before the server sends the response are processed once the
         // session is accepted or discarded if the session is rejected."
@@ -110,6 +110,7 @@ impl Session {
 
     /// Ends what is alive, and counts what the application never heard of.
     fn abandon(&mut self) {
+        self.capsules.drop_datagram();
         self.stats.streams_refused += self.streams.abandon(&mut self.out);
         let early = std::mem::take(&mut self.early).payloads.len();
         self.stats.datagrams_absorbed += u64::try_from(early).unwrap_or(u64::MAX);

@@ -162,7 +162,12 @@ struct EarlyDatagrams {
 struct Outbox {
     actions: VecDeque<Action>,
     events: VecDeque<Event>,
+    /// How many of the events are datagrams.
+    datagrams: u32,
 }
+
+/// Room for so many events stays when all were polled.
+const KEPT: usize = 16;
 
 impl Outbox {
     fn action(&mut self, action: Action) {
@@ -171,6 +176,27 @@ impl Outbox {
 
     fn event(&mut self, event: Event) {
         self.events.push_back(event);
+    }
+
+    /// False when there are `limit` already: the newest is dropped. One chunk can hold thousands.
+    fn datagram(&mut self, payload: Bytes, limit: u32) -> bool {
+        let room = self.datagrams < limit;
+        if room {
+            self.datagrams += 1;
+            self.event(Event::DatagramReceived { payload });
+        }
+        room
+    }
+
+    fn next_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front()?;
+        if matches!(event, Event::DatagramReceived { .. }) {
+            self.datagrams -= 1;
+        }
+        if self.events.is_empty() && self.events.capacity() > KEPT {
+            self.events = VecDeque::new();
+        }
+        Some(event)
     }
 
     fn is_empty(&self) -> bool {
@@ -247,7 +273,7 @@ impl Session {
         if let Some(action) = self.out.actions.pop_front() {
             return Some(Output::Action(action));
         }
-        self.out.events.pop_front().map(Output::Event)
+        self.out.next_event().map(Output::Event)
     }
 
     /// When [`Input::Timeout`] is due.
@@ -455,9 +481,9 @@ impl Session {
         self.streams.sending(stream).is_ok()
     }
 
-    /// A stream that waited for the answer was refused.
-    pub(crate) fn forget(&mut self, stream: StreamId) {
-        self.streams.forget(stream);
+    /// A stream that waited for the answer was refused: whether our half was still open.
+    pub(crate) fn forget(&mut self, stream: StreamId) -> bool {
+        self.streams.forget(stream)
     }
 
     pub(crate) fn has_stream(&self, stream: StreamId) -> bool {

@@ -254,8 +254,10 @@ impl Streams {
         self.live.clear();
     }
 
-    pub(super) fn forget(&mut self, id: StreamId) {
-        self.live.remove(&id);
+    /// Whether our half was still open.
+    pub(super) fn forget(&mut self, id: StreamId) -> bool {
+        let stream = self.live.remove(&id);
+        stream.is_some_and(|stream| stream.send == SendHalf::Open)
     }
 
     /// `None` when that half was over; else whether the application knows the stream.

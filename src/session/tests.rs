@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::state::{Code, Parting, Step, Verdict, step};
+use super::state::{Code, Parting, Step, step};
 use super::*;
 use crate::{CloseReason, CloseVia, ConnectionLost, Support};
 

@@ -123,6 +123,14 @@ impl Decoder {
         self.reader.is_between() && !matches!(self.fate, Fate::Failed)
     }
 
+    /// Nobody wants the datagram that is being read, if one is.
+    pub(crate) fn drop_datagram(&mut self) {
+        if matches!(self.fate, Fate::Datagram) {
+            self.fate = Fate::Ignore;
+            self.collect = Collect::default();
+        }
+    }
+
     fn advance(&mut self, input: &mut Bytes, rules: Rules) -> Result<Option<Capsule>, Violation> {
         while let Some(part) = self.reader.next(input) {
             match part {

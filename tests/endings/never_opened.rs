@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::StatusCode;
 use webtransport_session::{
     AbortedBy, Action, AnswerError, CloseReason, Config, Deadline, Dialect, Dir, Endpoint, Event,
-    Http3Error, Input, Output, Rejection, Request, Response, SessionId, Side, StreamId, Violation,
+    Http3Error, Input, Output, Protocol, Rejection, Request, Response, SessionId, Side, StreamId,
+    Violation,
 };
 
 use crate::support::*;
@@ -441,6 +442,21 @@ fn e33_a_request_that_quic_does_not_take_is_dropped() {
 }
 
 #[test]
+fn e33_requests_that_were_dropped_leave_nothing_unwritten() {
+    let mut config = Config::default();
+    config.limits.unwritten_bytes = 200;
+    let mut rig = Rig::with(Side::Client, config, Dialect::Draft16);
+    rig.takes = 0;
+    for index in 0..20 {
+        let session = rig.request_session(index * 4);
+        rig.peer_resets(index * 4, H3_REQUEST_REJECTED);
+        let reason = aborted_by_reset(H3_REQUEST_REJECTED);
+        let actions = [reset(index * 4, H3_REQUEST_CANCELLED)];
+        rig.closes(session, reason, &actions);
+    }
+}
+
+#[test]
 fn e34_a_fin_instead_of_an_answer_is_a_malformed_response() {
     for front in [vec![], response("103"), grease(b"ignored")] {
         let (mut rig, session) = Rig::requested(Side::Client);
@@ -456,7 +472,7 @@ fn e34_a_fin_instead_of_an_answer_is_a_malformed_response() {
 #[test]
 fn e34_a_malformed_response_opens_nothing() {
     let long_name = "x".repeat(70_000);
-    let malformed: [(&str, &[(&str, &str)]); 25] = [
+    let malformed: [(&str, &[(&str, &str)]); 29] = [
         ("nothing", &[]),
         ("no status", &[("x", "y")]),
         ("two statuses", &[(":status", "200"), (":status", "200")]),
@@ -481,10 +497,11 @@ fn e34_a_malformed_response_opens_nothing() {
             "an unknown pseudo-header",
             &[(":status", "200"), (":x", "y")],
         ),
-        (
-            "a request's pseudo-header",
-            &[(":status", "200"), (":path", "/")],
-        ),
+        ("a path", &[(":status", "200"), (":path", "/")]),
+        ("a method", &[(":status", "200"), (":method", "CONNECT")]),
+        ("a scheme", &[(":status", "200"), (":scheme", "https")]),
+        ("an authority", &[(":status", "200"), (":authority", "a")]),
+        ("a protocol", &[(":status", "200"), (":protocol", "a")]),
         ("a pseudo-header late", &[("x", "y"), (":status", "200")]),
         ("connection", &[(":status", "200"), ("connection", "close")]),
         ("te", &[(":status", "200"), ("te", "gzip")]),
@@ -891,6 +908,8 @@ fn is_refused(mut rig: Rig, condition: &str, actions: &[Output]) {
     rig.answer(next);
 }
 
+type Fields = &'static [(&'static str, &'static str)];
+
 /// A CONNECT with one field more, less, or other.
 const METHOD: (&str, &str) = (":method", "CONNECT");
 const PROTOCOL: (&str, &str) = (":protocol", "webtransport-h3");
@@ -973,25 +992,25 @@ fn e38_a_malformed_connect_is_never_announced() {
 
 #[test]
 fn e38_a_request_that_is_not_ours_is_answered_with_a_status() {
-    let get: &[(&str, &str)] = &[(":method", "GET"), SCHEME, AUTHORITY, PATH];
-    let other_protocol = (":protocol", "connect-udp");
-    let plain_http = (":scheme", "http");
-    let requests: [(&str, &[(&str, &str)], &[u8]); 6] = [
+    const UDP: (&str, &str) = (":protocol", "connect-udp");
+    const HTTP: (&str, &str) = (":scheme", "http");
+    let get: Fields = &[(":method", "GET"), SCHEME, AUTHORITY, PATH];
+    let requests: [(&str, Fields, &[u8]); 6] = [
         ("a GET", get, NOT_FOUND),
         ("a plain CONNECT", &[METHOD, AUTHORITY], NOT_IMPLEMENTED),
         (
             "another protocol",
-            &[METHOD, other_protocol, SCHEME, AUTHORITY, PATH],
+            &[METHOD, UDP, SCHEME, AUTHORITY, PATH],
             NOT_IMPLEMENTED,
         ),
         (
             "another protocol over http",
-            &[METHOD, other_protocol, plain_http, AUTHORITY, PATH],
+            &[METHOD, UDP, HTTP, AUTHORITY, PATH],
             NOT_IMPLEMENTED,
         ),
         (
             "plain http",
-            &[METHOD, PROTOCOL, plain_http, AUTHORITY, PATH],
+            &[METHOD, PROTOCOL, HTTP, AUTHORITY, PATH],
             BAD_REQUEST,
         ),
         (
@@ -1037,6 +1056,60 @@ fn e38_the_token_of_a_dialect_that_is_not_spoken_is_unknown() {
         stop_sending(CONNECT, H3_NO_ERROR),
     ];
     is_refused(rig, "a token of draft 07", &actions);
+}
+
+#[test]
+fn e38_a_request_that_was_refused_is_not_unanswered() {
+    let mut config = Config::default();
+    config.limits.unanswered_requests = 1;
+    let mut rig = Rig::with(Side::Server, config, Dialect::Draft16);
+    for stream in [0, 4, 8] {
+        rig.feed(stream, &connect_request("webtransport"));
+        let actions = [
+            write(stream, NOT_IMPLEMENTED, true),
+            stop_sending(stream, H3_NO_ERROR),
+        ];
+        assert_eq!(rig.outputs(), actions);
+    }
+    let session = rig.request_session(12);
+    rig.answer(session);
+    for stream in [16, 20, 24] {
+        rig.feed(stream, &connect_request("webtransport-h3"));
+        assert_eq!(rig.outputs(), abort(stream, H3_REQUEST_REJECTED));
+    }
+    rig.feed_fin(12, b"");
+    rig.closes(session, by_fin(), &[write(12, b"", true)]);
+    rig.request_session(28);
+}
+
+#[test]
+fn e38_what_is_no_mistake_is_announced() {
+    let mut fields = vec![METHOD, PROTOCOL, SCHEME, AUTHORITY, PATH];
+    fields.extend([
+        ("origin", "https://example.org"),
+        ("host", "example.org"),
+        ("te", "trailers"),
+        ("x", "1"),
+        ("x", "2"),
+        ("capsule-protocol", "?1"),
+        ("wt-available-protocols", "\"game-2\", \"game-1\";a=1"),
+    ]);
+    let mut rig = Rig::new(Side::Server);
+    rig.feed(CONNECT, &headers(&fields));
+    let session = SessionId::try_from(StreamId::from(CONNECT)).unwrap();
+    let uri = "https://example.org/game".parse().unwrap();
+    let protocols = ["game-2", "game-1"].map(|name| Protocol::try_from(name).unwrap());
+    let mut request = Request::new(uri)
+        .origin("https://example.org".parse().unwrap())
+        .protocols(protocols);
+    request.dialect = Some(Dialect::Draft16);
+    for (name, value) in [("x", "1"), ("x", "2"), ("capsule-protocol", "?1")] {
+        request.headers.append(name, value.parse().unwrap());
+    }
+    let request = Box::new(request);
+    let requested = Event::SessionRequested { session, request };
+    assert_eq!(rig.outputs(), [event(requested)]);
+    assert_eq!(rig.connection.stats().requests_refused, 0);
 }
 
 #[test]
@@ -1098,6 +1171,9 @@ fn e38_sessions_over_the_limit_are_refused() {
     assert_eq!(rig.outputs(), abort(8, H3_REQUEST_REJECTED));
     assert_eq!(rig.connection.stats().requests_refused, 1);
     assert!(rig.connection.sessions().eq([first, second]));
+    rig.feed_fin(CONNECT, b"");
+    rig.closes(first, by_fin(), &[write(CONNECT, b"", true)]);
+    rig.request_session(12);
 }
 
 #[test]
@@ -1142,18 +1218,56 @@ fn e38_answers_that_quic_does_not_take_are_limited() {
 
 #[test]
 fn e38_streams_that_waited_for_a_refused_request_go_with_it() {
+    let get = headers(&[(":method", "GET"), SCHEME, AUTHORITY, PATH]);
+    let not_found = [
+        write(CONNECT, NOT_FOUND, true),
+        stop_sending(CONNECT, H3_NO_ERROR),
+    ];
+    let refusals = [
+        (headers(&[METHOD]), abort(CONNECT, H3_MESSAGE_ERROR)),
+        (get, not_found),
+    ];
+    for (request, actions) in refusals {
+        let mut rig = Rig::new(Side::Server);
+        let session = SessionId::try_from(StreamId::from(CONNECT)).unwrap();
+        let gone = parked(&mut rig, session);
+        rig.peer_sends_datagram(CONNECT, b"early");
+        rig.feed(CONNECT, &request);
+        assert_eq!(rig.outputs(), and(&actions, gone));
+        let stats = rig.connection.stats();
+        assert_eq!(stats.requests_refused, 1);
+        assert_eq!(stats.streams_refused, 2);
+        assert_eq!(stats.datagrams_absorbed, 1);
+        rig.is_over(session);
+    }
+}
+
+#[test]
+fn e38_a_fin_instead_of_a_request_is_an_incomplete_request() {
     let mut rig = Rig::new(Side::Server);
-    let session = SessionId::try_from(StreamId::from(CONNECT)).unwrap();
-    let gone = parked(&mut rig, session);
-    rig.peer_sends_datagram(CONNECT, b"early");
-    rig.feed(CONNECT, &headers(&[METHOD]));
-    let actions = and(&abort(CONNECT, H3_MESSAGE_ERROR), gone);
-    assert_eq!(rig.outputs(), actions);
-    let stats = rig.connection.stats();
-    assert_eq!(stats.requests_refused, 1);
-    assert_eq!(stats.streams_refused, 2);
-    assert_eq!(stats.datagrams_absorbed, 1);
-    rig.is_over(session);
+    rig.feed_fin(CONNECT, &grease(b"no request"));
+    let actions = [reset(CONNECT, H3_REQUEST_INCOMPLETE)];
+    is_refused(rig, "a FIN instead of HEADERS", &actions);
+}
+
+#[test]
+fn e38_an_answer_that_the_client_stops_is_dropped() {
+    let mut config = Config::default();
+    config.limits.answered_requests = 1;
+    config.limits.unwritten_bytes = 20;
+    let mut rig = Rig::with(Side::Server, config, Dialect::Draft16);
+    rig.takes = 0;
+    let get = headers(&[(":method", "GET"), SCHEME, AUTHORITY, PATH]);
+    for index in 0..20 {
+        let stream = index * 4;
+        rig.feed_fin(stream, &get);
+        assert_eq!(rig.outputs(), [write(stream, NOT_FOUND, true)]);
+        rig.peer_stops(stream, 7);
+        rig.peer_resets(stream, 8);
+        let stream = stream.into();
+        rig.handle(Input::StreamWritable { stream });
+        assert_eq!(rig.outputs(), [reset(stream, 7)]);
+    }
 }
 
 #[test]
@@ -1353,5 +1467,6 @@ fn e39_what_waited_is_told_between_opening_and_end() {
         closed(session, by_fin()),
     ]);
     assert_eq!(outputs, expected);
+    assert_eq!(rig.connection.stats(), Default::default());
     rig.is_over(session);
 }
