@@ -124,6 +124,9 @@ mod id;
 mod message;
 pub mod session;
 mod stats;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 mod wire;
 
 pub use close::{

@@ -1,0 +1,34 @@
+//! A client and a server joined in memory, to test what an application does about the end of a
+//! session: no socket, no sleep, and a clock that jumps.
+//!
+//! [`Pair`] joins the two; [`Link`] is what lies between them, perfect or as bad as a seed says;
+//! [`Script`] is a transcript of what happened, to be read and to be compared.
+//!
+//! ```
+//! use std::time::Duration;
+//! use webtransport_session::{
+//!     CloseReason, Config, ConnectionLost, Event, Side,
+//!     testing::{Link, Pair},
+//! };
+//!
+//! // A network that splits, delays, drops and reorders; and then it is gone.
+//! let mut pair = Pair::with(Config::default(), Config::default(), Link::seeded(7));
+//! let session = pair.open_session();
+//! pair.send_datagram(Side::Client, session, b"x=1")?;
+//! pair.run();
+//! pair.link.cut();
+//! pair.wait(Duration::from_secs(60));
+//!
+//! let told = pair.server.take_events();
+//! let lost = CloseReason::ConnectionLost(ConnectionLost::IdleTimeout);
+//! assert!(told.contains(&Event::SessionClosed { session, reason: lost }), "{}", pair.script());
+//! # Ok::<(), webtransport_session::DatagramError>(())
+//! ```
+
+mod link;
+mod pair;
+mod script;
+
+pub use link::Link;
+pub use pair::{End, Pair};
+pub use script::Script;

@@ -1,0 +1,221 @@
+//! A readable transcript: one line for each thing that went in or came out.
+
+use std::{
+    fmt::{self, Display, Write},
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use crate::{Action, Event, Input, Side};
+
+/// What happened, one line for each input, action, event and command, with its time.
+///
+/// Made to be read in a bug report and compared in a snapshot. `Display` is the whole of it:
+///
+/// ```text
+///     0.000 ms client -> Write 2: 19 bytes 00040f33…
+///     1.000 ms server <- StreamData 2: 19 bytes 00040f33…
+///     3.000 ms server ** SessionClosed 0: closed by the peer with a bare FIN
+/// ```
+///
+/// `<-` goes into an end, `->` is an action of its, `**` an event, `--` a command or a remark.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Script {
+    lines: Vec<String>,
+}
+
+/// So many bytes are shown of each piece.
+const SHOWN: usize = 24;
+
+impl Script {
+    /// The lines, without line ends.
+    pub fn lines(&self) -> impl Iterator<Item = &str> + '_ {
+        self.lines.iter().map(String::as_str)
+    }
+
+    pub(crate) fn input(&mut self, at: Duration, side: Side, input: &Input) {
+        self.line(at, side, "<-", &In(input));
+    }
+
+    pub(crate) fn action(&mut self, at: Duration, side: Side, action: &Action) {
+        self.line(at, side, "->", &Out(action));
+    }
+
+    pub(crate) fn event(&mut self, at: Duration, side: Side, event: &Event) {
+        self.line(at, side, "**", &Told(event));
+    }
+
+    pub(crate) fn remark(&mut self, at: Duration, side: Side, text: &dyn Display) {
+        self.line(at, side, "--", text);
+    }
+
+    fn line(&mut self, at: Duration, side: Side, arrow: &str, what: &dyn Display) {
+        let side = match side {
+            Side::Client => "client",
+            Side::Server => "server",
+        };
+        let millis = at.as_secs_f64() * 1000.0;
+        self.lines
+            .push(format!("{millis:>9.3} ms {side} {arrow} {what}"));
+    }
+}
+
+impl Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in &self.lines {
+            writeln!(f, "{line}")?;
+        }
+        Ok(())
+    }
+}
+
+struct In<'a>(&'a Input);
+struct Out<'a>(&'a Action);
+struct Told<'a>(&'a Event);
+struct Hex<'a>(&'a Bytes);
+
+impl Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = if self.0.len() == 1 { "byte" } else { "bytes" };
+        write!(f, "{} {bytes}", self.0.len())?;
+        for (at, byte) in self.0.iter().take(SHOWN).enumerate() {
+            if at == 0 {
+                f.write_char(' ')?;
+            }
+            write!(f, "{byte:02x}")?;
+        }
+        if self.0.len() > SHOWN {
+            f.write_char('…')?;
+        }
+        Ok(())
+    }
+}
+
+fn fin(fin: bool) -> &'static str {
+    if fin { ", FIN" } else { "" }
+}
+
+impl Display for In<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Input::StreamData {
+                stream,
+                data,
+                fin: last,
+            } => write!(f, "StreamData {stream}: {}{}", Hex(data), fin(*last)),
+            Input::StreamReset { stream, code, .. } => {
+                write!(f, "StreamReset {stream}: {code:#x}")
+            }
+            Input::StreamStopped { stream, code } => {
+                write!(f, "StreamStopped {stream}: {code:#x}")
+            }
+            Input::Written {
+                stream,
+                len,
+                fin: last,
+            } => write!(f, "Written {stream}: {len} bytes{}", fin(*last)),
+            Input::StreamWritable { stream } => write!(f, "StreamWritable {stream}"),
+            Input::StreamsAvailable { dir } => write!(f, "StreamsAvailable {dir:?}"),
+            Input::DatagramReceived { data } => write!(f, "DatagramReceived: {}", Hex(data)),
+            Input::ConnectionClosed { reason } => write!(f, "ConnectionClosed: {reason}"),
+            Input::Timeout => write!(f, "Timeout"),
+        }
+    }
+}
+
+impl Display for Out<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Action::Write {
+                stream,
+                data,
+                fin: last,
+            } => write!(f, "Write {stream}: {}{}", Hex(data), fin(*last)),
+            Action::Read { stream } => write!(f, "Read {stream}"),
+            Action::Reset {
+                stream,
+                code,
+                reliable_size: 0,
+            } => write!(f, "Reset {stream}: {code:#x}"),
+            Action::Reset {
+                stream,
+                code,
+                reliable_size,
+            } => write!(f, "Reset {stream}: {code:#x} behind {reliable_size} bytes"),
+            Action::StopSending { stream, code } => write!(f, "StopSending {stream}: {code:#x}"),
+            Action::CloseConnection { code, reason } => {
+                write!(f, "CloseConnection: {code:#x} {reason:?}")
+            }
+        }
+    }
+}
+
+impl Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Event::Ready(negotiated) => match negotiated.dialect {
+                Some(dialect) => write!(f, "Ready: {dialect:?}"),
+                None => write!(f, "Ready: the request will tell"),
+            },
+            Event::Unsupported(missing) => write!(f, "Unsupported: {missing:?}"),
+            Event::SessionRequested { session, request } => {
+                write!(f, "SessionRequested {session}: {}", request.uri)
+            }
+            Event::SessionOpened { session, response } => {
+                write!(f, "SessionOpened {session}")?;
+                match &response.protocol {
+                    Some(protocol) => write!(f, ": {:?}", protocol.as_str()),
+                    None => Ok(()),
+                }
+            }
+            Event::SessionDraining { session } => write!(f, "SessionDraining {session}"),
+            Event::SessionClosed { session, reason } => {
+                write!(f, "SessionClosed {session}: {reason}")
+            }
+            Event::DatagramReceived { session, payload } => {
+                write!(f, "DatagramReceived {session}: {}", Hex(payload))
+            }
+            Event::StreamOpened { session, stream } => {
+                write!(f, "StreamOpened {session}/{stream}")
+            }
+            Event::StreamData {
+                session,
+                stream,
+                data,
+                fin: last,
+            } => write!(
+                f,
+                "StreamData {session}/{stream}: {}{}",
+                Hex(data),
+                fin(*last)
+            ),
+            Event::StreamReset {
+                session,
+                stream,
+                code,
+            } => write!(f, "StreamReset {session}/{stream}: {}", Code(*code)),
+            Event::StreamStopped {
+                session,
+                stream,
+                code,
+            } => write!(f, "StreamStopped {session}/{stream}: {}", Code(*code)),
+            Event::StreamWritable { session, stream } => {
+                write!(f, "StreamWritable {session}/{stream}")
+            }
+            Event::StreamsAvailable { dir } => write!(f, "StreamsAvailable {dir:?}"),
+            Event::ConnectionClosed { reason } => write!(f, "ConnectionClosed: {reason}"),
+        }
+    }
+}
+
+struct Code(Option<u32>);
+
+impl Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(code) => write!(f, "{code}"),
+            None => write!(f, "no application code"),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The pair and its link: what a session says does not depend on what lies between.
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may panic, and looks for one event"
+)]
+
+use std::time::Duration;
+
+use webtransport_session::{
+    CloseReason, CloseVia, Config, Dir, Event, SessionId, Side,
+    testing::{Link, Pair},
+};
+
+fn pair(seed: u64) -> Pair {
+    Pair::with(Config::default(), Config::default(), Link::seeded(seed))
+}
+
+/// Why the session ended for one end; exactly once, and nothing of it afterwards.
+fn reason(pair: &mut Pair, side: Side, session: SessionId) -> CloseReason {
+    let events = pair.end(side).take_events();
+    let mut of_session = events
+        .into_iter()
+        .filter(|event| event.session() == Some(session));
+    let reason = of_session.find_map(|event| match event {
+        Event::SessionClosed { reason, .. } => Some(reason),
+        _ => None,
+    });
+    assert_eq!(of_session.next(), None, "{}", pair.script());
+    reason.unwrap_or_else(|| panic!("it did not end:\n{}", pair.script()))
+}
+
+#[test]
+fn a_close_gives_its_code_and_message_whatever_the_link_does() {
+    for seed in 0..500 {
+        let mut pair = pair(seed);
+        let session = pair.open_session();
+        for side in [Side::Client, Side::Server] {
+            let stream = pair.open_stream(side, session, Dir::Bi).unwrap();
+            let _blocked = pair.write(side, stream, b"some payload");
+            pair.send_datagram(side, session, b"here").unwrap();
+        }
+        let now = pair.now();
+        pair.client.connection.close(now, session, 7, "bye");
+        pair.wait(Duration::from_secs(5));
+        let peer = CloseReason::Peer {
+            code: 7,
+            message: "bye".into(),
+            via: CloseVia::Capsule,
+        };
+        let local = CloseReason::Local {
+            code: 7,
+            message: "bye".into(),
+        };
+        assert_eq!(
+            reason(&mut pair, Side::Server, session),
+            peer,
+            "seed {seed}"
+        );
+        assert_eq!(
+            reason(&mut pair, Side::Client, session),
+            local,
+            "seed {seed}"
+        );
+        assert!(pair.client.connection.is_settled(), "seed {seed}");
+        assert!(pair.server.connection.is_settled(), "seed {seed}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_transcript() {
+    let run = |seed| {
+        let mut pair = pair(seed);
+        let session = pair.open_session();
+        pair.send_datagram(Side::Client, session, b"here").unwrap();
+        let now = pair.now();
+        pair.server.connection.shutdown(now, 1, "closing time");
+        pair.wait(Duration::from_secs(10));
+        pair.script().to_string()
+    };
+    assert_eq!(run(3), run(3));
+    assert_ne!(run(3), run(4));
+    assert!(run(3).contains("SessionClosed 0: closed by the peer with code 1"));
+}
