@@ -6,8 +6,8 @@
 use std::{env, error::Error, fs, net::UdpSocket, sync::Arc, time::*};
 
 use bytes::BytesMut;
-use quinn_proto::{self as quic, DatagramEvent, Endpoint, crypto::rustls::QuicClientConfig};
-use webtransport_session::{Dir, Event, Request, host::quinn_proto::Host};
+use quinn_proto::{ClientConfig, crypto::rustls::QuicClientConfig};
+use webtransport_session::{Dir, Event, Request, host::quinn_proto::Endpoint};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let file = env::args().nth(1).ok_or("which certificate is trusted?")?;
@@ -17,63 +17,55 @@ fn main() -> Result<(), Box<dyn Error>> {
     let tls = rustls::ClientConfig::builder().with_root_certificates(roots);
     let mut tls = tls.with_no_client_auth();
     tls.alpn_protocols = vec![b"h3".to_vec()];
-    let config = quic::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
-    let mut endpoint = Endpoint::new(Arc::default(), None, false, None);
-    let (id, mut quic) = endpoint.connect(Instant::now(), config, peer.parse()?, "localhost")?;
-    let mut host = Host::client(Arc::default());
+    let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
+    let mut endpoint = Endpoint::client(Arc::default());
+    endpoint.connect(Instant::now(), config, peer.parse()?, "localhost")?;
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     let request = Request::new("https://localhost/echo".parse()?);
     loop {
         let now = Instant::now();
-        quic.handle_timeout(now);
-        host.handle_timeout(now);
-        while let Some(event) = host.poll(&mut quic, now) {
+        endpoint.handle_timeout(now);
+        while let Some((id, event)) = endpoint.poll(now) {
+            let peer = endpoint.peer(id).ok_or("no event comes after the end")?;
             match event {
-                Event::Ready(_) => _ = host.connect(&mut quic, now, &request)?,
+                Event::Ready(_) => _ = peer.connect(now, &request)?,
                 Event::SessionOpened { session, .. } => {
-                    host.send_datagram(&mut quic, session, b"hello in a datagram")?;
-                    let stream = host.open(&mut quic, now, session, Dir::Bi)?;
-                    host.write(&mut quic, stream, b"hello on a stream")?; // so little always fits
-                    host.connection().finish(stream)?;
+                    peer.send_datagram(session, b"hello in a datagram")?;
+                    let stream = peer.open(now, session, Dir::Bi)?;
+                    peer.write(stream, b"hello on a stream")?; // so little always fits
+                    peer.sessions().finish(stream)?;
                 }
                 // Closes the session, waits for the server to know, closes the connection.
-                Event::StreamData { fin: true, .. } => host.connection().shutdown(now, 7, "done"),
+                Event::StreamData { fin: true, .. } => peer.sessions().shutdown(now, 7, "done"),
                 Event::DatagramReceived { payload: data, .. } | Event::StreamData { data, .. } => {
                     println!("{}", data.escape_ascii());
                 }
                 Event::SessionClosed { reason, .. } => {
                     println!("session: {reason}");
-                    host.connection().shutdown(now, 0, "");
+                    peer.sessions().shutdown(now, 0, "");
                 }
                 Event::ConnectionClosed { reason } => println!("connection: {reason}"),
                 _ => {}
             }
         }
-        while let Some(event) = quic.poll_endpoint_events() {
-            if let Some(event) = endpoint.handle_event(id, event) {
-                quic.handle_event(event);
-            }
-        }
         let mut out = Vec::new();
-        while let Some(to) = quic.poll_transmit(now, 1, &mut out) {
-            socket.send_to(&out, to.destination)?;
+        while let Some(transmit) = endpoint.poll_transmit(now, &mut out) {
+            socket.send_to(&out, transmit.destination)?;
             out.clear();
         }
         // Not at `ConnectionClosed`: our own close is still to be sent, perhaps more than once.
-        if quic.is_drained() {
+        if endpoint.is_empty() {
             return Ok(());
         }
         // Sleep until a packet comes, but not beyond the first deadline.
-        let due = quic.poll_timeout().into_iter().chain(host.poll_timeout());
-        let wait = due.min().map(|at| at.saturating_duration_since(now));
+        let due = endpoint.poll_timeout();
+        let wait = due.map(|due| due.saturating_duration_since(now));
         socket.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))))?;
         let mut packet = BytesMut::zeroed(1500);
         if let Ok((len, from)) = socket.recv_from(&mut packet) {
-            packet.truncate(len);
-            let event = endpoint.handle(Instant::now(), from, None, None, packet, &mut out);
-            if let Some(DatagramEvent::ConnectionEvent(_, event)) = event {
-                quic.handle_event(event);
-            }
+            let now = Instant::now();
+            let _nobody_connects_to_a_client =
+                endpoint.handle(now, from, None, None, packet.split_to(len));
         }
     }
 }

@@ -8,19 +8,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use webtransport_session::{CloseReason, SessionId};
+use webtransport_session::CloseReason;
 
 use crate::format::{self, FIELD, Position, STATE_ENTRY, STATE_HEADER};
-
-/// A session is unique within its connection only: the first of each connection is 0.
-pub(crate) type Key = (u64, SessionId);
 
 /// How long a departure is told, as datagrams may be lost.
 const TOLD_FOR: Duration = Duration::from_secs(1);
 
-#[derive(Debug, Default)]
-pub(crate) struct Game {
-    players: BTreeMap<Key, Player>,
+/// `K` names a player's session. A session's id alone does so on one connection only: the first of
+/// each connection is 0.
+#[derive(Debug)]
+pub(crate) struct Game<K> {
+    players: BTreeMap<K, Player>,
     /// When each departure was first told, and the datagram that tells it.
     departures: VecDeque<(Instant, Vec<u8>)>,
     arrived: u32,
@@ -50,9 +49,19 @@ pub(crate) struct Departure {
     pub(crate) silent_for: Duration,
 }
 
-impl Game {
+impl<K> Default for Game<K> {
+    fn default() -> Self {
+        Self {
+            players: BTreeMap::new(),
+            departures: VecDeque::new(),
+            arrived: 0,
+        }
+    }
+}
+
+impl<K: Copy + Ord> Game<K> {
     /// A player comes, into the middle of the field. Gives the player's number.
-    pub(crate) fn spawn(&mut self, key: Key, now: Instant) -> u32 {
+    pub(crate) fn spawn(&mut self, key: K, now: Instant) -> u32 {
         self.arrived = self.arrived.wrapping_add(1);
         let position = Position {
             x: FIELD.x / 2,
@@ -68,7 +77,7 @@ impl Game {
     }
 
     /// A datagram of a player's. One that is none of the game's is a sign of life all the same.
-    pub(crate) fn heard(&mut self, key: Key, datagram: &[u8], now: Instant) -> Conduct {
+    pub(crate) fn heard(&mut self, key: K, datagram: &[u8], now: Instant) -> Conduct {
         let Some(player) = self.players.get_mut(&key) else {
             return Conduct::Fair;
         };
@@ -86,7 +95,7 @@ impl Game {
     /// A session is over. `None` if it never was a player, as when the request was refused.
     pub(crate) fn despawn(
         &mut self,
-        key: Key,
+        key: K,
         reason: &CloseReason,
         now: Instant,
     ) -> Option<Departure> {
@@ -116,12 +125,12 @@ impl Game {
     }
 
     /// Everybody who is on the field.
-    pub(crate) fn players(&self) -> Vec<Key> {
+    pub(crate) fn players(&self) -> Vec<K> {
         self.players.keys().copied().collect()
     }
 
     /// What everybody should know now, in datagrams of at most `largest` bytes.
-    pub(crate) fn state_for(&self, key: Key, largest: usize) -> Vec<Vec<u8>> {
+    pub(crate) fn state_for(&self, key: K, largest: usize) -> Vec<Vec<u8>> {
         let Some(recipient) = self.players.get(&key) else {
             return Vec::new();
         };
@@ -145,14 +154,10 @@ impl Game {
 
 #[cfg(test)]
 mod tests {
-    use webtransport_session::{CloseVia, StreamId};
+    use webtransport_session::CloseVia;
 
     use super::*;
     use crate::clock;
-
-    fn key(conn: u64) -> Key {
-        (conn, SessionId::try_from(StreamId::from(0)).unwrap())
-    }
 
     fn left() -> CloseReason {
         CloseReason::Peer {
@@ -163,54 +168,50 @@ mod tests {
     }
 
     #[test]
-    fn the_same_session_id_on_two_connections_is_two_players() {
+    fn who_leaves_leaves_the_others() {
         let (mut game, now) = (Game::default(), clock::now());
-        assert_ne!(game.spawn(key(1), now), game.spawn(key(2), now));
-        assert!(game.despawn(key(1), &left(), now).is_some());
-        assert_eq!(game.players(), [key(2)]);
+        assert_ne!(game.spawn(1, now), game.spawn(2, now));
+        assert!(game.despawn(1, &left(), now).is_some());
+        assert_eq!(game.players(), [2]);
     }
 
     #[test]
     fn who_never_came_cannot_leave() {
         let (mut game, now) = (Game::default(), clock::now());
-        assert_eq!(game.despawn(key(1), &left(), now), None);
+        assert_eq!(game.despawn(1, &left(), now), None);
         assert_eq!(game.last_departure(), None);
     }
 
     #[test]
     fn a_departure_is_told_to_the_others_for_a_while() {
         let (mut game, now) = (Game::default(), clock::now());
-        game.spawn(key(1), now);
-        game.spawn(key(2), now);
-        game.heard(
-            key(1),
-            &format::encode_position(Position { x: 3, y: 4 }),
-            now,
-        );
+        game.spawn(1, now);
+        game.spawn(2, now);
+        game.heard(1, &format::encode_position(Position { x: 3, y: 4 }), now);
         let then = now + Duration::from_millis(20);
-        let departure = game.despawn(key(1), &left(), then).unwrap();
+        let departure = game.despawn(1, &left(), then).unwrap();
         assert_eq!(departure.silent_for, Duration::from_millis(20));
-        assert_eq!(game.state_for(key(2), 1000).len(), 2);
+        assert_eq!(game.state_for(2, 1000).len(), 2);
         game.tick(then + TOLD_FOR);
-        assert_eq!(game.state_for(key(2), 1000).len(), 1);
+        assert_eq!(game.state_for(2, 1000).len(), 1);
     }
 
     #[test]
     fn who_stands_outside_the_field_is_cheating() {
         let (mut game, now) = (Game::default(), clock::now());
-        game.spawn(key(1), now);
+        game.spawn(1, now);
         let outside = format::encode_position(Position { x: FIELD.x, y: 0 });
-        assert_eq!(game.heard(key(1), &outside, now), Conduct::Cheating);
-        assert_eq!(game.heard(key(1), b"hello", now), Conduct::Fair);
+        assert_eq!(game.heard(1, &outside, now), Conduct::Cheating);
+        assert_eq!(game.heard(1, b"hello", now), Conduct::Fair);
     }
 
     #[test]
     fn many_players_need_several_datagrams() {
         let (mut game, now) = (Game::default(), clock::now());
         for conn in 0..100 {
-            game.spawn(key(conn), now);
+            game.spawn(conn, now);
         }
-        let datagrams = game.state_for(key(0), 205);
+        let datagrams = game.state_for(0, 205);
         assert_eq!(datagrams.len(), 4);
         assert!(datagrams.iter().all(|datagram| datagram.len() <= 205));
     }

@@ -1,23 +1,21 @@
-//! QUIC on plain UDP sockets: what comes in goes to quinn-proto, what quinn-proto has goes out.
+//! QUIC on plain UDP sockets: what comes in goes to the endpoint, what the endpoint has goes out.
 //!
-//! A [`Net`] is one QUIC endpoint with its sockets and connections, and waits for nothing by
-//! itself: [`Waker`] does, for any number of them. Knows no game.
+//! A [`Net`] is one QUIC endpoint with its sockets, and waits for nothing by itself: [`Waker`]
+//! does, for any number of them. Knows no game.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::BytesMut;
 use mio::{Events, Interest, Poll, Token, net::UdpSocket};
-use quinn_proto::{
-    ClientConfig, Connection, ConnectionHandle, DatagramEvent, Endpoint, EndpointConfig, Incoming,
-    ServerConfig,
+use quinn_proto::{ClientConfig, ConnectError};
+use webtransport_session::{
+    Event,
+    host::quinn_proto::{Endpoint, Peer, PeerId},
 };
-use webtransport_session::{Config, Event, host::quinn_proto::Host};
 
 use crate::{Failure, clock};
 
@@ -26,204 +24,89 @@ const CONNECTIONS: usize = 1024;
 /// Datagrams taken in at a time, so that the timers get their turn under any load.
 const BATCH: usize = 256;
 
-/// A QUIC connection and the sessions on it.
-#[derive(Debug)]
-pub(crate) struct Link {
-    pub(crate) quic: Connection,
-    pub(crate) host: Host,
-    handle: ConnectionHandle,
-}
-
 pub(crate) struct Net {
     endpoint: Endpoint,
     sockets: Vec<UdpSocket>,
-    sessions: Arc<Config>,
-    /// By a number that is never used again, unlike quinn's handles.
-    links: BTreeMap<u64, Link>,
-    numbers: BTreeMap<ConnectionHandle, u64>,
-    last_number: u64,
-    /// Connections to which something happened since they were last polled dry.
-    touched: BTreeSet<u64>,
     received: Vec<u8>,
     to_send: Vec<u8>,
 }
 
 impl Net {
-    /// An endpoint; without a `server` configuration it only connects.
-    pub(crate) fn new(
-        sockets: Vec<UdpSocket>,
-        server: Option<Arc<ServerConfig>>,
-        sessions: Arc<Config>,
-    ) -> Self {
-        let config = Arc::new(EndpointConfig::default());
+    pub(crate) fn new(sockets: Vec<UdpSocket>, endpoint: Endpoint) -> Self {
         Self {
-            endpoint: Endpoint::new(config, server, true, None),
+            endpoint,
             sockets,
-            sessions,
-            links: BTreeMap::new(),
-            numbers: BTreeMap::new(),
-            last_number: 0,
-            touched: BTreeSet::new(),
             received: vec![0; 65_536],
             to_send: Vec::new(),
         }
     }
 
-    /// Starts a connection as a client; gives its number.
+    /// Starts a connection as a client.
     pub(crate) fn connect(
         &mut self,
         now: Instant,
         config: ClientConfig,
         server: SocketAddr,
-    ) -> Result<u64, quinn_proto::ConnectError> {
-        let (handle, quic) = self.endpoint.connect(now, config, server, "localhost")?;
-        let host = Host::client(Arc::clone(&self.sessions));
-        Ok(self.add(Link { quic, host, handle }))
-    }
-
-    fn add(&mut self, link: Link) -> u64 {
-        self.last_number += 1;
-        self.numbers.insert(link.handle, self.last_number);
-        self.links.insert(self.last_number, link);
-        self.touched.insert(self.last_number);
-        self.last_number
+    ) -> Result<PeerId, ConnectError> {
+        self.endpoint.connect(now, config, server, "localhost")
     }
 
     /// A connection, to be commanded: what that leaves to do is done by the next
     /// [`poll`](Self::poll).
-    pub(crate) fn link(&mut self, number: u64) -> Option<&mut Link> {
-        let link = self.links.get_mut(&number)?;
-        self.touched.insert(number);
-        Some(link)
+    pub(crate) fn peer(&mut self, id: PeerId) -> Option<&mut Peer> {
+        self.endpoint.peer(id)
     }
 
     /// Takes in what the sockets have. True if there may be more.
     pub(crate) fn receive(&mut self, now: Instant) -> bool {
         let mut more = false;
-        for index in 0..self.sockets.len() {
-            more |= self.receive_on(index, now);
+        for socket in &self.sockets {
+            more |= receive(socket, &mut self.received, &mut self.endpoint, now);
         }
         more
     }
 
-    fn receive_on(&mut self, index: usize, now: Instant) -> bool {
-        for _ in 0..BATCH {
-            let Some(socket) = self.sockets.get(index) else {
-                return false;
-            };
-            let (len, from) = match socket.recv_from(&mut self.received) {
-                Ok(received) => received,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-                // Some systems report here that an earlier datagram found no listener.
-                Err(_) => continue,
-            };
-            let to = socket.local_addr().ok().map(|address| address.ip());
-            let datagram = BytesMut::from(self.received.get(..len).unwrap_or_default());
-            self.to_send.clear();
-            let event = self
-                .endpoint
-                .handle(now, from, to, None, datagram, &mut self.to_send);
-            match event {
-                Some(DatagramEvent::ConnectionEvent(handle, event)) => {
-                    let number = self.numbers.get(&handle).copied();
-                    if let Some(link) = number.and_then(|number| self.link(number)) {
-                        link.quic.handle_event(event);
-                    }
-                }
-                Some(DatagramEvent::NewConnection(incoming)) => self.accept(incoming, now),
-                Some(DatagramEvent::Response(transmit)) => {
-                    send(&self.sockets, transmit.destination, &self.to_send);
-                }
-                None => {}
-            }
-        }
-        true
-    }
-
-    fn accept(&mut self, incoming: Incoming, now: Instant) {
-        self.to_send.clear();
-        if self.links.len() >= CONNECTIONS {
-            let refusal = self.endpoint.refuse(incoming, &mut self.to_send);
-            send(&self.sockets, refusal.destination, &self.to_send);
-            return;
-        }
-        match self.endpoint.accept(incoming, now, &mut self.to_send, None) {
-            Ok((handle, quic)) => {
-                let host = Host::server(Arc::clone(&self.sessions));
-                self.add(Link { quic, host, handle });
-            }
-            Err(error) => {
-                if let Some(refusal) = error.response {
-                    send(&self.sockets, refusal.destination, &self.to_send);
-                }
-            }
-        }
-    }
-
     /// When [`expire`](Self::expire) is due.
-    pub(crate) fn timeout(&mut self) -> Option<Instant> {
-        self.links.values_mut().filter_map(Link::timeout).min()
+    pub(crate) fn timeout(&self) -> Option<Instant> {
+        self.endpoint.poll_timeout()
     }
 
     /// Lets the timers run out whose time has come.
     pub(crate) fn expire(&mut self, now: Instant) {
-        for (number, link) in &mut self.links {
-            if link.timeout().is_none_or(|due| due > now) {
-                continue;
-            }
-            link.quic.handle_timeout(now);
-            if link.host.poll_timeout().is_some_and(|due| due <= now) {
-                link.host.handle_timeout(now);
-            }
-            self.touched.insert(*number);
-        }
+        self.endpoint.handle_timeout(now);
     }
 
-    /// The next event of any connection, and its number. Poll until there is none: only then has
-    /// everything been sent.
-    pub(crate) fn poll(&mut self, now: Instant) -> Option<(u64, Event)> {
-        while let Some(&number) = self.touched.first() {
-            if let Some(link) = self.links.get_mut(&number) {
-                if let Some(event) = link.host.poll(&mut link.quic, now) {
-                    return Some((number, event));
-                }
-                self.transmit(number, now);
-            }
-            self.touched.remove(&number);
-        }
-        None
-    }
-
-    /// Sends what a connection has to send, and forgets the connection when it is quite over:
-    /// not at `ConnectionClosed`, or our CONNECTION_CLOSE would never be sent.
-    fn transmit(&mut self, number: u64, now: Instant) {
-        let Some(link) = self.links.get_mut(&number) else {
-            return;
-        };
-        while let Some(event) = link.quic.poll_endpoint_events() {
-            if let Some(event) = self.endpoint.handle_event(link.handle, event) {
-                link.quic.handle_event(event);
-            }
-        }
-        loop {
+    /// The next event of any connection. Poll until there is none: only then is everything sent.
+    pub(crate) fn poll(&mut self, now: Instant) -> Option<(PeerId, Event)> {
+        let event = self.endpoint.poll(now);
+        if event.is_none() {
             self.to_send.clear();
-            let Some(transmit) = link.quic.poll_transmit(now, 1, &mut self.to_send) else {
-                break;
-            };
-            send(&self.sockets, transmit.destination, &self.to_send);
+            while let Some(transmit) = self.endpoint.poll_transmit(now, &mut self.to_send) {
+                send(&self.sockets, transmit.destination, &self.to_send);
+                self.to_send.clear();
+            }
         }
-        if link.quic.is_drained() {
-            self.numbers.remove(&link.handle);
-            self.links.remove(&number);
-        }
+        event
     }
 }
 
-impl Link {
-    fn timeout(&mut self) -> Option<Instant> {
-        let timeouts = [self.quic.poll_timeout(), self.host.poll_timeout()];
-        timeouts.into_iter().flatten().min()
+fn receive(socket: &UdpSocket, received: &mut [u8], endpoint: &mut Endpoint, now: Instant) -> bool {
+    let to = socket.local_addr().ok().map(|address| address.ip());
+    for _ in 0..BATCH {
+        let (len, from) = match socket.recv_from(received) {
+            Ok(received) => received,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            // Some systems report here that an earlier datagram found no listener.
+            Err(_) => continue,
+        };
+        let datagram = BytesMut::from(received.get(..len).unwrap_or_default());
+        match endpoint.handle(now, from, to, None, datagram) {
+            Some(incoming) if endpoint.len() >= CONNECTIONS => endpoint.refuse(incoming),
+            Some(incoming) => _ = endpoint.accept(now, incoming),
+            None => {}
+        }
     }
+    true
 }
 
 /// Sends one datagram from the socket of the right kind of address. What the system does not take

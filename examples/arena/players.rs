@@ -12,7 +12,10 @@ use std::{
 use http::Uri;
 use mio::net::UdpSocket;
 use quinn_proto::TransportConfig;
-use webtransport_session::{Config, Event, Request, SessionId};
+use webtransport_session::{
+    Config, Event, Request, SessionId,
+    host::quinn_proto::{Endpoint, PeerId},
+};
 
 use crate::{
     Failure, clock,
@@ -111,7 +114,7 @@ enum State {
 }
 
 /// The connection and the session of a player.
-type Place = (u64, SessionId);
+type Place = (PeerId, SessionId);
 
 impl Player {
     fn new(
@@ -129,7 +132,7 @@ impl Player {
         config.transport_config(Arc::new(transport));
         Ok(Self {
             way,
-            net: Net::new(vec![socket], None, Arc::new(Config::default())),
+            net: Net::new(vec![socket], Endpoint::client(Arc::new(Config::default()))),
             config,
             server,
             leaves,
@@ -150,7 +153,7 @@ impl Player {
         more
     }
 
-    fn due(&mut self) -> Option<Instant> {
+    fn due(&self) -> Option<Instant> {
         let due = match self.state {
             State::Away(at)
             | State::Playing(_, at)
@@ -180,10 +183,10 @@ impl Player {
     }
 
     /// Asks to be let in. What fails here shows as an ending that never comes.
-    fn ask(&mut self, conn: u64, now: Instant, report: &mut impl FnMut(Way, Instant)) {
+    fn ask(&mut self, conn: PeerId, now: Instant, report: &mut impl FnMut(Way, Instant)) {
         let (path, name) = (self.way.path(), self.way.name());
         let uri = format!("https://localhost:{}{path}?way={name}", self.server.port());
-        let (Ok(uri), Some(link)) = (uri.parse::<Uri>(), self.net.link(conn)) else {
+        let (Ok(uri), Some(peer)) = (uri.parse::<Uri>(), self.net.peer(conn)) else {
             return;
         };
         let acts_now = self.way.cue() == Cue::Request;
@@ -191,7 +194,7 @@ impl Player {
             report(self.way, clock::now());
         }
         let request = Request::new(uri);
-        let Ok(session) = link.host.connect(&mut link.quic, now, &request) else {
+        let Ok(session) = peer.connect(now, &request) else {
             return;
         };
         if self.way.cue() == Cue::Unanswered {
@@ -211,8 +214,8 @@ impl Player {
                 self.leave(place, now, report);
             }
             State::Leaving((conn, session), at) if at <= now => {
-                if let Some(link) = self.net.link(conn) {
-                    self.way.act_again(link, session, now);
+                if let Some(peer) = self.net.peer(conn) {
+                    self.way.act_again(peer, session, now);
                 }
                 self.state = State::Left;
             }
@@ -232,11 +235,11 @@ impl Player {
         report: &mut impl FnMut(Way, Instant),
     ) {
         self.state = State::Left;
-        let Some(link) = self.net.link(conn) else {
+        let Some(peer) = self.net.peer(conn) else {
             return;
         };
         report(self.way, clock::now());
-        match self.way.act(link, session, now) {
+        match self.way.act(peer, session, now) {
             Then::Lingers => {}
             Then::ActsAgain(wait) => self.state = State::Leaving((conn, session), now + wait),
             Then::IsGone => self.is_gone = true,
@@ -254,9 +257,9 @@ impl Player {
             x: self.steps % FIELD.x,
             y: self.server.port() % FIELD.y,
         };
-        if let Some(link) = self.net.link(conn) {
+        if let Some(peer) = self.net.peer(conn) {
             let datagram = format::encode_position(position);
-            let _lost = link.host.send_datagram(&mut link.quic, session, &datagram);
+            let _lost = peer.send_datagram(session, &datagram);
         }
     }
 }

@@ -18,6 +18,7 @@ use quinn_proto::{TransportConfig, VarInt};
 use webtransport_session::{
     CloseReason, Config, ConnectionLost, Dir, Event, Rejection, Request, Response, SessionId,
     StreamId,
+    host::quinn_proto::{Endpoint, Peer, PeerId},
 };
 
 use crate::{
@@ -77,10 +78,11 @@ pub(crate) enum Fact {
 pub(crate) struct Server<R> {
     net: Net,
     waker: Waker,
-    game: Game,
+    /// A session is unique within its connection only: the first of each connection is 0.
+    game: Game<(PeerId, SessionId)>,
     slow: Option<Duration>,
     /// Requests that wait for their answer, the next one first.
-    waiting: VecDeque<(Instant, u64, SessionId)>,
+    waiting: VecDeque<(Instant, PeerId, SessionId)>,
     report: R,
 }
 
@@ -95,7 +97,7 @@ impl<R: FnMut(Report) -> Result<(), Failure>> Server<R> {
         transport.max_idle_timeout(Some(VarInt::from_u32(rules.idle_ms).into()));
         let mut quic = identity.server()?;
         quic.transport_config(Arc::new(transport));
-        let mut net = Net::new(sockets, Some(Arc::new(quic)), Arc::new(rules.sessions));
+        let mut net = Net::new(sockets, Endpoint::server(quic, Arc::new(rules.sessions)));
         let waker = Waker::new().map_err(Failure::Socket)?;
         waker.watch(&mut net).map_err(Failure::Socket)?;
         Ok(Self {
@@ -142,7 +144,7 @@ impl<R: FnMut(Report) -> Result<(), Failure>> Server<R> {
         clippy::wildcard_enum_match_arm,
         reason = "an application looks at the events that mean something to it"
     )]
-    fn on_event(&mut self, conn: u64, event: Event, now: Instant) -> Result<(), Failure> {
+    fn on_event(&mut self, conn: PeerId, event: Event, now: Instant) -> Result<(), Failure> {
         match event {
             Event::SessionRequested { session, request } => {
                 self.on_request(conn, session, request.path(), now);
@@ -167,8 +169,8 @@ impl<R: FnMut(Report) -> Result<(), Failure>> Server<R> {
             Event::DatagramReceived { session, payload } => {
                 if self.game.heard((conn, session), &payload, now) == Conduct::Cheating {
                     let (code, message) = CHEATING;
-                    self.with(conn, |link| {
-                        link.host.connection().close(now, session, code, message);
+                    self.with(conn, |peer| {
+                        peer.sessions().close(now, session, code, message);
                     });
                 }
                 Ok(())
@@ -188,12 +190,12 @@ impl<R: FnMut(Report) -> Result<(), Failure>> Server<R> {
 
     // ---- who may come
 
-    fn on_request(&mut self, conn: u64, session: SessionId, path: &str, now: Instant) {
+    fn on_request(&mut self, conn: PeerId, session: SessionId, path: &str, now: Instant) {
         let (refused, status) = REFUSED;
         if path == refused {
-            self.with(conn, |link| {
+            self.with(conn, |peer| {
                 let rejection = Rejection::from(status);
-                let connection = link.host.connection();
+                let connection = peer.sessions();
                 let _left_meanwhile = connection.reject(now, session, rejection);
             });
             return;
@@ -204,9 +206,9 @@ impl<R: FnMut(Report) -> Result<(), Failure>> Server<R> {
         }
     }
 
-    fn accept(&mut self, conn: u64, session: SessionId, now: Instant) {
-        self.with(conn, |link| {
-            let connection = link.host.connection();
+    fn accept(&mut self, conn: PeerId, session: SessionId, now: Instant) {
+        self.with(conn, |peer| {
+            let connection = peer.sessions();
             let _left_meanwhile = connection.accept(now, session, Response::default());
         });
     }
@@ -226,14 +228,14 @@ impl<R: FnMut(Report) -> Result<(), Failure>> Server<R> {
     /// Where everybody is, as datagrams: what is lost is told again by the next tick.
     fn tell_everybody(&mut self) {
         for (conn, session) in self.game.players() {
-            let Some(link) = self.net.link(conn) else {
+            let Some(peer) = self.net.peer(conn) else {
                 continue;
             };
-            let Some(largest) = link.host.max_datagram_size(&mut link.quic, session) else {
+            let Some(largest) = peer.max_datagram_size(session) else {
                 continue;
             };
             for datagram in self.game.state_for((conn, session), largest) {
-                let _lost = link.host.send_datagram(&mut link.quic, session, &datagram);
+                let _lost = peer.send_datagram(session, &datagram);
             }
         }
     }
@@ -244,8 +246,8 @@ impl<R: FnMut(Report) -> Result<(), Failure>> Server<R> {
             return;
         };
         for (conn, session) in self.game.players() {
-            if let Some(link) = self.net.link(conn) {
-                let _lost = link.host.send_datagram(&mut link.quic, session, datagram);
+            if let Some(peer) = self.net.peer(conn) {
+                let _lost = peer.send_datagram(session, datagram);
             }
         }
     }
@@ -253,9 +255,9 @@ impl<R: FnMut(Report) -> Result<(), Failure>> Server<R> {
     // ---- helpers
 
     /// This game has no streams, so that none is kept.
-    fn refuse_stream(&mut self, conn: u64, stream: StreamId) {
-        self.with(conn, |link| {
-            let connection = link.host.connection();
+    fn refuse_stream(&mut self, conn: PeerId, stream: StreamId) {
+        self.with(conn, |peer| {
+            let connection = peer.sessions();
             let _over_already = connection.stop(stream, NO_STREAMS);
             if stream.dir() == Dir::Bi {
                 let _over_already = connection.reset(stream, NO_STREAMS);
@@ -263,14 +265,15 @@ impl<R: FnMut(Report) -> Result<(), Failure>> Server<R> {
         });
     }
 
-    fn with(&mut self, conn: u64, command: impl FnOnce(&mut net::Link)) {
-        if let Some(link) = self.net.link(conn) {
-            command(link);
+    fn with(&mut self, conn: PeerId, command: impl FnOnce(&mut Peer)) {
+        if let Some(peer) = self.net.peer(conn) {
+            command(peer);
         }
     }
 
-    fn report(&mut self, conn: u64, fact: Fact) -> Result<(), Failure> {
+    fn report(&mut self, conn: PeerId, fact: Fact) -> Result<(), Failure> {
         let at = clock::now();
+        let conn = conn.into();
         (self.report)(Report { at, conn, fact })
     }
 }

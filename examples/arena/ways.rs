@@ -10,13 +10,10 @@ use bytes::Bytes;
 use quinn_proto::VarInt;
 use webtransport_session::{
     AbortedBy, CloseReason, CloseVia, ConnectionLost, Deadline, Endpoint, Http3Error, Rejection,
-    SessionId, Violation,
+    SessionId, Violation, host::quinn_proto::Peer,
 };
 
-use crate::{
-    net::Link,
-    server::{CHEATING, REFUSED, SLOW},
-};
+use crate::server::{CHEATING, REFUSED, SLOW};
 
 /// What players say who say something.
 const GOODBYE: (u32, &str) = (7, "good game");
@@ -213,37 +210,37 @@ impl Way {
     }
 
     /// Leaves. The act is as short as it can be, so that its time is that of the leaving.
-    pub(crate) fn act(self, link: &mut Link, session: SessionId, now: Instant) -> Then {
+    pub(crate) fn act(self, peer: &mut Peer, session: SessionId, now: Instant) -> Then {
         let connect = session.connect_stream().into();
         // A half that is over already needs no more: what the server says of it is what counts.
         match self {
             Self::CloseWithMessage => {
                 let (code, message) = GOODBYE;
-                link.host.connection().close(now, session, code, message);
+                peer.sessions().close(now, session, code, message);
             }
-            Self::CloseWithout => link.host.connection().close(now, session, 0, ""),
+            Self::CloseWithout => peer.sessions().close(now, session, 0, ""),
             Self::BareFin => {
-                let _over = link.quic.send_stream(connect).finish();
+                let _over = peer.quic.send_stream(connect).finish();
             }
             Self::ResetStream | Self::LeaveUnanswered => {
                 let code = VarInt::from_u32(CANCELLED);
-                let _over = link.quic.send_stream(connect).reset(code);
+                let _over = peer.quic.send_stream(connect).reset(code);
             }
             Self::StopSending => {
                 let code = VarInt::from_u32(CANCELLED);
-                let _over = link.quic.recv_stream(connect).stop(code);
+                let _over = peer.quic.recv_stream(connect).stop(code);
             }
             // The order that packets may arrive in where a peer sends capsule and STOP_SENDING.
             Self::StopBeforeClose => {
                 let code = VarInt::from_u32(SESSION_GONE);
-                let _over = link.quic.recv_stream(connect).stop(code);
+                let _over = peer.quic.recv_stream(connect).stop(code);
                 return Then::ActsAgain(Duration::from_millis(20));
             }
-            Self::ConnectionClose => close_connection(link, now),
+            Self::ConnectionClose => close_connection(peer, now),
             // As Firefox does. The capsule has to be out before quinn forgets it.
             Self::CloseThenConnectionClose => {
                 let (code, message) = GOODBYE;
-                link.host.connection().close(now, session, code, message);
+                peer.sessions().close(now, session, code, message);
                 return Then::ActsAgain(Duration::ZERO);
             }
             Self::Vanish => return Then::IsGone,
@@ -251,41 +248,40 @@ impl Way {
             Self::Silence | Self::NeverAnswered | Self::Refused => {}
             Self::Kicked => {
                 let nowhere = crate::format::encode_position(crate::format::FIELD);
-                let _lost = link.host.send_datagram(&mut link.quic, session, &nowhere);
+                let _lost = peer.send_datagram(session, &nowhere);
             }
             // A DATA frame with a close capsule of two bytes: there is no room for a code.
-            Self::BrokenClose => write(link, session, b"\x00\x05\x68\x43\x02\x00\x00"),
+            Self::BrokenClose => write(peer, session, b"\x00\x05\x68\x43\x02\x00\x00"),
             // A close capsule whose message is no text.
             Self::BrokenMessage => {
-                write(link, session, b"\x00\x08\x68\x43\x05\x00\x00\x00\x07\xff")
+                write(peer, session, b"\x00\x08\x68\x43\x05\x00\x00\x00\x07\xff")
             }
             // SETTINGS, which belong on the control stream.
-            Self::BrokenHttp3 => write(link, session, b"\x04\x00"),
+            Self::BrokenHttp3 => write(peer, session, b"\x04\x00"),
         }
         Then::Lingers
     }
 
     /// The second half of those ways that have one.
-    pub(crate) fn act_again(self, link: &mut Link, session: SessionId, now: Instant) {
+    pub(crate) fn act_again(self, peer: &mut Peer, session: SessionId, now: Instant) {
         if self == Self::CloseThenConnectionClose {
-            close_connection(link, now);
+            close_connection(peer, now);
         } else {
             let (code, message) = GOODBYE;
-            link.host.connection().close(now, session, code, message);
+            peer.sessions().close(now, session, code, message);
         }
     }
 }
 
-fn close_connection(link: &mut Link, now: Instant) {
+fn close_connection(peer: &mut Peer, now: Instant) {
     let reason = GOODBYE.1.as_bytes();
-    link.host
-        .abort(&mut link.quic, now, NO_ERROR.into(), reason);
+    peer.abort(now, NO_ERROR.into(), reason);
 }
 
 /// Writes raw bytes where the capsules go. They are few, and the stream has hardly been used.
-fn write(link: &mut Link, session: SessionId, bytes: &[u8]) {
+fn write(peer: &mut Peer, session: SessionId, bytes: &[u8]) {
     let connect = session.connect_stream().into();
-    let _taken = link.quic.send_stream(connect).write(bytes);
+    let _taken = peer.quic.send_stream(connect).write(bytes);
 }
 
 #[cfg(test)]

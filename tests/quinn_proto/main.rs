@@ -9,6 +9,7 @@
 )]
 
 mod blocked;
+mod endpoint;
 mod losses;
 mod misuse;
 mod pair;

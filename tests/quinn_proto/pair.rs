@@ -457,7 +457,7 @@ pub fn received(events: &[Event], stream: StreamId) -> (Bytes, bool) {
 }
 
 /// An origin; only offsets from it matter.
-fn origin() -> Instant {
+pub fn origin() -> Instant {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     #[expect(
         clippy::disallowed_methods,

@@ -1,11 +1,14 @@
 //! Adapter for `quinn-proto` 0.11: no socket and no clock of its own either.
 //!
-//! Drive quinn's [`Connection`](quic::Connection) as ever; instead of polling its events, call
-//! [`Host::poll`] until it gives `None`, then transmit what quinn has. After
+//! [`Host`] joins one [`Connection`] to one of quinn's. [`Endpoint`] is for whoever has no loop
+//! yet: a quinn endpoint with all its connections and their hosts, between a socket and the events.
+//!
+//! In a loop of your own, drive quinn's [`Connection`](quic::Connection) as ever; instead of polling
+//! its events, call [`Host::poll`] until it gives `None`, then transmit what quinn has. After
 //! [`Event::ConnectionClosed`] go on transmitting until quinn is drained, or its CONNECTION_CLOSE
 //! is never sent.
 //!
-//! State of its own: the loss that was not reported yet, and how far the connection has come.
+//! State of a host's own: the loss that was not reported yet, and how far the connection has come.
 //!
 //! ```no_run
 //! # use std::{sync::Arc, time::Instant};
@@ -26,15 +29,19 @@
 //! # let _ = Host::server(Arc::new(Config::default()));
 //! ```
 
+mod endpoint;
+
 use std::{sync::Arc, time::Instant};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use quinn_proto::{self as quic, ReadError, ReadableError, StreamEvent, VarInt};
 
 use crate::{
     Action, Config, ConnectError, Connection, ConnectionLost, DatagramError, Dir, Event, Input,
     OpenError, Output, Request, SendError, SessionId, StreamId, Support, Transport,
 };
+
+pub use endpoint::{Endpoint, Peer, PeerId};
 
 /// A [`Connection`] joined to quinn-proto. See the [module](self) for how to drive it.
 #[derive(Debug)]
@@ -370,6 +377,24 @@ impl Host {
             Err(quic::WriteError::Stopped(_)) => Err(SendError::Stopped(None)),
             Err(quic::WriteError::ClosedStream) => Err(SendError::StreamClosed),
         }
+    }
+
+    /// Writes as much as QUIC takes, and takes it out of `data`.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write) does: [`SendError::Blocked`] when something is left, to be written
+    /// after [`Event::StreamWritable`].
+    pub fn write_buf(
+        &mut self,
+        quic: &mut quic::Connection,
+        stream: StreamId,
+        data: &mut impl Buf,
+    ) -> Result<(), SendError> {
+        while data.has_remaining() {
+            let written = self.write(quic, stream, data.chunk())?;
+            data.advance(written);
+        }
+        Ok(())
     }
 
     /// Sends a datagram; quinn drops its oldest when its buffer is full.
