@@ -64,9 +64,17 @@ pub enum Input {
         /// Whether QUIC took the FIN.
         fin: bool,
     },
-    /// QUIC takes bytes for this stream again. May come at any time and any number of times.
+    /// QUIC takes bytes for this stream again. May come at any time and any number of times, but
+    /// counts for nothing between an [`Action::Write`] and its answer: answer first.
     StreamWritable {
         /// The stream that can be written.
+        stream: StreamId,
+    },
+    /// The peer acknowledged everything that was sent on this stream, the FIN included. To be told
+    /// where the stack can: [`Connection::shutdown`](crate::Connection::shutdown) then knows that
+    /// a refusal has arrived. Else it waits for the linger.
+    StreamAcknowledged {
+        /// The stream whose sending half is quite over.
         stream: StreamId,
     },
     /// QUIC's own limit of streams rose. May come at any time and any number of times.

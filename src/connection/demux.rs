@@ -33,6 +33,7 @@ impl Connection {
             Input::StreamStopped { stream, code } => self.stream_stopped(stream, code),
             Input::Written { stream, len, fin } => self.written(stream, len, fin),
             Input::StreamWritable { stream } => self.writable(stream),
+            Input::StreamAcknowledged { stream } => self.acknowledged(stream),
             Input::StreamsAvailable { dir } => self.streams_available(dir),
             Input::DatagramReceived { data } => self.datagram_received(data),
             Input::ConnectionClosed { reason } => {
@@ -220,6 +221,8 @@ impl Connection {
 
     fn stream_stopped(&mut self, stream: StreamId, code: u64) {
         self.greet(stream);
+        // Nothing of it will be acknowledged any more.
+        self.acknowledged(stream);
         match self.slots.get_mut(&stream) {
             Some(Slot::Preamble(preamble)) if stream.dir() == Dir::Bi => {
                 preamble.stopped = preamble.stopped.or(Some(code));
@@ -367,6 +370,11 @@ impl Connection {
             .checked_add(self.config.deadlines.idle_connection?)
     }
 
+    /// Until when an unacknowledged refusal is waited for.
+    pub(super) fn refusal_deadline(&self) -> Option<Instant> {
+        self.refusal?.1.checked_add(self.config.deadlines.linger)
+    }
+
     pub(super) fn datagram_deadline(&self) -> Option<Instant> {
         self.buffered
             .oldest_datagram()?
@@ -395,6 +403,9 @@ impl Connection {
                 .checked_sub(self.config.deadlines.buffered)
                 .unwrap_or(now);
             self.stats.datagrams_absorbed += self.buffered.expire_datagrams(until);
+        }
+        if self.refusal_deadline().is_some_and(|at| at <= now) {
+            self.refusal = None;
         }
         let is_idle = self.idle_deadline().is_some_and(|at| at <= now);
         let is_overdue =

@@ -89,6 +89,8 @@ pub struct Connection {
     /// Since when there is no session.
     idle_since: Option<Instant>,
     refused: Refused,
+    /// Server: the last refusal that the peer may not know yet, and when it was made.
+    refusal: Option<(StreamId, Instant)>,
     /// Reads are held back until events are polled.
     held_back: bool,
     stats: Stats,
@@ -169,6 +171,7 @@ impl Connection {
             answered: 0,
             idle_since: None,
             refused: Refused::default(),
+            refusal: None,
             held_back: false,
             stats: Stats::default(),
             log: Log::new(side),
@@ -247,6 +250,7 @@ impl Connection {
             ending,
             self.idle_deadline(),
             self.datagram_deadline(),
+            self.refusal_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -487,13 +491,12 @@ impl Connection {
         Some(connect.session.last_activity())
     }
 
-    /// No CONNECT stream is open in either direction: closing QUIC now loses no reason.
+    /// No CONNECT stream is open in either direction, and the peer knows our last refusal or had the
+    /// linger to learn of it: closing QUIC now loses no reason.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        !self
-            .slots
-            .values()
-            .any(|slot| matches!(slot, Slot::Connect(_)))
+        let is_connect = |slot: &Slot| matches!(slot, Slot::Connect(_));
+        self.refusal.is_none() && !self.slots.values().any(is_connect)
     }
 
     /// [`Event::ConnectionClosed`] has been queued; there is nothing more to feed.

@@ -400,7 +400,15 @@ impl Connection {
         self.with_session(session, |connect, now| {
             connect.session.reject(now, Endpoint::Local, rejection);
         });
+        self.refusal = self.now.map(|now| (session.connect_stream(), now));
         Ok(())
+    }
+
+    /// Everything of a stream is with the peer: the last refusal may be one of them.
+    pub(super) fn acknowledged(&mut self, stream: StreamId) {
+        if self.refusal.is_some_and(|(refused, _)| refused == stream) {
+            self.refusal = None;
+        }
     }
 
     fn unanswered_request(&self, session: SessionId) -> Result<&ConnectStream, AnswerError> {

@@ -123,6 +123,7 @@ fn every_input_is_stored_and_read_back() {
             fin: false,
         },
         Input::StreamWritable { stream },
+        Input::StreamAcknowledged { stream },
         Input::StreamsAvailable { dir: Dir::Uni },
         Input::DatagramReceived { data: Bytes::new() },
         Input::ConnectionClosed {

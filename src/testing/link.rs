@@ -133,6 +133,7 @@ impl Link {
                 self.post(due, to, input);
             }
             Input::Written { .. }
+            | Input::StreamAcknowledged { .. }
             | Input::StreamWritable { .. }
             | Input::StreamsAvailable { .. }
             | Input::Timeout => {

@@ -355,6 +355,9 @@ impl Pair {
         }
         match input {
             Input::StreamData { stream, .. } | Input::StreamReset { stream, .. } => {
+                if matches!(input, Input::StreamData { fin: true, .. }) {
+                    self.send(side, Input::StreamAcknowledged { stream });
+                }
                 let end = self.end(side);
                 if end.stopped.contains(&stream) {
                     return;
@@ -372,6 +375,7 @@ impl Pair {
             }
             Input::Written { .. }
             | Input::StreamWritable { .. }
+            | Input::StreamAcknowledged { .. }
             | Input::StreamsAvailable { .. }
             | Input::DatagramReceived { .. }
             | Input::Timeout => self.tell(side, input),

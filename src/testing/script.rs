@@ -116,6 +116,7 @@ impl Display for In<'_> {
                 fin: last,
             } => write!(f, "Written {stream}: {len} bytes{}", fin(*last)),
             Input::StreamWritable { stream } => write!(f, "StreamWritable {stream}"),
+            Input::StreamAcknowledged { stream } => write!(f, "StreamAcknowledged {stream}"),
             Input::StreamsAvailable { dir } => write!(f, "StreamsAvailable {dir:?}"),
             Input::DatagramReceived { data } => write!(f, "DatagramReceived: {}", Hex(data)),
             Input::ConnectionClosed { reason } => write!(f, "ConnectionClosed: {reason}"),

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use webtransport_session::{
     AnswerError, CloseMessage, CloseReason, Config, ConnectError, ConnectionLost, DatagramError,
-    Dialect, Dir, Event, Http3Error, Input, OpenError, Output, Response, SendError, SessionId,
-    Side, StreamClosed, Support, Transport,
+    Dialect, Dir, Event, Http3Error, Input, OpenError, Output, Rejection, Response, SendError,
+    SessionId, Side, StreamClosed, StreamId, Support, Transport,
 };
 
 use crate::support::*;
@@ -615,6 +616,67 @@ fn e64_shutdown_of_unanswered_sessions_alone_waits_for_nobody() {
         assert_eq!(rig.outputs(), expected);
         rig.is_inert("unanswered");
     });
+}
+
+/// A request that we refused, and the shutdown right behind it.
+fn refused_and_shut_down() -> Rig {
+    let (mut rig, session) = Rig::requested(Side::Server);
+    let rejection = Rejection::from(StatusCode::FORBIDDEN);
+    let (now, connection) = (rig.now, &mut rig.connection);
+    connection.reject(now, session, rejection).unwrap();
+    connection.shutdown(now, 7, "restart");
+    rig.drain();
+    assert!(!rig.connection.is_closed());
+    rig
+}
+
+#[test]
+fn e64_shutdown_waits_until_the_peer_knows_our_refusal() {
+    let mut rig = refused_and_shut_down();
+    let stream = StreamId::from(4);
+    rig.handle(Input::StreamAcknowledged { stream });
+    assert_eq!(rig.outputs(), []);
+    let stream = StreamId::from(CONNECT);
+    rig.handle(Input::StreamAcknowledged { stream });
+    let close = close_connection(H3_NO_ERROR, "");
+    rig.connection_ends(&[], &OURS, &[close], "acknowledged");
+}
+
+#[test]
+fn e64_shutdown_does_not_wait_for_a_refusal_that_the_peer_does_not_want() {
+    let mut rig = refused_and_shut_down();
+    rig.peer_stops(CONNECT, H3_REQUEST_CANCELLED);
+    let close = close_connection(H3_NO_ERROR, "");
+    rig.connection_ends(&[], &OURS, &[close], "stopped");
+}
+
+#[test]
+fn e64_shutdown_waits_for_a_refusal_no_longer_than_the_linger() {
+    let mut rig = refused_and_shut_down();
+    rig.wait(Duration::from_millis(2_999));
+    assert_eq!(rig.outputs(), []);
+    rig.wait(Duration::from_millis(1));
+    let close = close_connection(H3_NO_ERROR, "");
+    rig.connection_ends(&[], &OURS, &[close], "linger");
+}
+
+#[test]
+fn e37_a_refusal_is_settled_once_acknowledged_or_after_the_linger() {
+    for acknowledged in [false, true] {
+        let (mut rig, session) = Rig::requested(Side::Server);
+        let rejection = Rejection::from(StatusCode::FORBIDDEN);
+        rig.connection.reject(rig.now, session, rejection).unwrap();
+        rig.drain();
+        assert!(!rig.connection.is_settled());
+        if acknowledged {
+            let stream = StreamId::from(CONNECT);
+            rig.handle(Input::StreamAcknowledged { stream });
+        } else {
+            rig.wait(Duration::from_secs(3));
+        }
+        assert!(rig.connection.is_settled());
+        assert_eq!(rig.outputs(), []);
+    }
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use quinn_proto::{EndpointConfig, VarInt};
 use webtransport_session::{
-    CloseReason, CloseVia, Config, ConnectionLost, Dialect, Dialects, Event, Http3Error, SessionId,
-    Side,
+    CloseReason, CloseVia, Config, ConnectionLost, Dialect, Dialects, Event, Http3Error, Rejection,
+    SessionId, Side,
 };
 
 use crate::{
@@ -311,6 +311,34 @@ fn a_shutdown_does_not_wait_for_a_peer_that_is_gone_longer_than_the_linger() {
     let code = H3_NO_ERROR;
     assert_eq!(pair.server().loss(), ConnectionLost::Local { code });
     assert!(pair.server().quic.is_closed());
+}
+
+#[test]
+fn a_shutdown_right_behind_a_refusal_does_not_overtake_it() {
+    for loses_packets in [false, true] {
+        let mut pair = Pair::connected(Setup::default());
+        let session = pair.client().connect("/game");
+        pair.settle();
+        let rejection = Rejection::from(http::StatusCode::FORBIDDEN);
+        let server = pair.server();
+        let sessions = server.host.connection();
+        sessions.reject(server.now, session, rejection).unwrap();
+        sessions.shutdown(server.now, 7, "restart");
+        if loses_packets {
+            pair.server.link = Link::Cut;
+            pair.turn();
+            pair.server.link = Link::Up;
+        }
+        pair.run(Duration::from_secs(1));
+        let reason = pair.client().end_of(session);
+        assert!(
+            matches!(reason, CloseReason::Rejected { ref rejection, .. } if rejection.status == 403),
+            "{reason:?}"
+        );
+        // It was not the linger that let it go.
+        let code = H3_NO_ERROR;
+        assert_eq!(pair.server().loss(), ConnectionLost::Local { code });
+    }
 }
 
 // ---- a bad network

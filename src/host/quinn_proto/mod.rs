@@ -192,7 +192,11 @@ impl Host {
                 };
                 self.sessions.handle(now, input);
             }
-            StreamEvent::Finished { .. } => {}
+            StreamEvent::Finished { id } => {
+                let stream = id.into();
+                self.sessions
+                    .handle(now, Input::StreamAcknowledged { stream });
+            }
             StreamEvent::Available { dir } => {
                 if dir == quic::Dir::Uni && self.progress == Progress::Connected {
                     self.open_control(quic, now);
