@@ -85,6 +85,18 @@ pub enum CloseReason {
 // It travels inside an `Event`.
 const _: () = assert!(size_of::<CloseReason>() <= 48);
 
+impl From<Violation> for CloseReason {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(violation)
+    }
+}
+
+impl From<ConnectionLost> for CloseReason {
+    fn from(lost: ConnectionLost) -> Self {
+        Self::ConnectionLost(lost)
+    }
+}
+
 impl CloseReason {
     /// Whether one of the applications ended it in order: [`Peer`](Self::Peer) or
     /// [`Local`](Self::Local).

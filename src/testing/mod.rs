@@ -25,10 +25,13 @@
 //! # Ok::<(), webtransport_session::DatagramError>(())
 //! ```
 
+mod ending;
+mod inject;
 mod link;
 mod pair;
 mod script;
 
+pub use ending::{Ending, Stage};
 pub use link::Link;
 pub use pair::{End, Pair};
 pub use script::Script;

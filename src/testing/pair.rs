@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt::Display,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,8 +14,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::{Link, Script};
 use crate::{
-    Action, Config, ConnectError, Connection, ConnectionLost, DatagramError, Dir, Event, Input,
-    OpenError, Output, Request, Response, SendError, SessionId, Side, StreamId, Support, Transport,
+    Action, AnswerError, CloseMessage, Config, ConnectError, Connection, ConnectionLost,
+    DatagramError, Dir, Event, Input, OpenError, Output, Rejection, Request, Response, SendError,
+    SessionId, Side, StreamId, Support, Transport,
 };
 
 /// A client and a server, joined in memory, with a clock that jumps to whatever is next.
@@ -55,6 +57,8 @@ pub struct End {
     inbox: BTreeMap<StreamId, Inbox>,
     /// Streams that are not read any more.
     stopped: BTreeSet<StreamId>,
+    /// Streams of which nothing can come any more.
+    finished: BTreeSet<StreamId>,
     opened_bi: u64,
     opened_uni: u64,
     closed: bool,
@@ -69,7 +73,7 @@ struct Inbox {
 }
 
 /// QUIC's idle timeout at both ends.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Default for Pair {
     fn default() -> Self {
@@ -118,17 +122,7 @@ impl Pair {
     /// If it does not open, with the transcript.
     pub fn open_session(&mut self) -> SessionId {
         let session = self.request_session();
-        let accepted = self
-            .server
-            .connection
-            .accept(self.now, session, Response::default());
-        self.run();
-        let opened = self.client.has_opened(session) && self.server.has_opened(session);
-        assert!(
-            accepted.is_ok() && opened,
-            "the session did not open:\n{}",
-            self.script
-        );
+        self.accept_and_wait(session);
         self.client.events.clear();
         self.server.events.clear();
         session
@@ -140,16 +134,72 @@ impl Pair {
     /// # Panics
     /// If the request does not arrive, with the transcript.
     pub fn request_session(&mut self) -> SessionId {
-        self.run();
         let request = Request::new(http::Uri::from_static("https://example.org/"));
-        let session = self.connect(&request);
+        let session = self.ask_for(&request);
+        self.client.events.clear();
+        self.server.events.clear();
+        session
+    }
+
+    pub(super) fn ask_for(&mut self, request: &Request) -> SessionId {
+        self.run();
+        let session = self.connect(request);
         self.run();
         let session = session.unwrap_or_else(|error| panic!("{error}:\n{}", self.script));
         let arrived = self.server.connection.sessions().any(|id| id == session);
         assert!(arrived, "the request did not arrive:\n{}", self.script);
-        self.client.events.clear();
-        self.server.events.clear();
         session
+    }
+
+    pub(super) fn accept_and_wait(&mut self, session: SessionId) {
+        self.accept(session, Response::default());
+        self.run();
+        let opened = self.client.has_opened(session) && self.server.has_opened(session);
+        assert!(opened, "the session did not open:\n{}", self.script);
+    }
+
+    // ---- what needs no stream of QUIC's: as on the connection itself, and in the transcript
+
+    /// Server: [`Connection::accept`]. An error shows in the transcript.
+    pub fn accept(&mut self, session: SessionId, response: Response) {
+        let result = self.server.connection.accept(self.now, session, response);
+        self.remark_result(&format_args!("accept {session}"), result);
+    }
+
+    /// Server: [`Connection::reject`]. An error shows in the transcript.
+    pub fn reject(&mut self, session: SessionId, rejection: Rejection) {
+        let what = format!("reject {session}: {}", rejection.status);
+        let result = self.server.connection.reject(self.now, session, rejection);
+        self.remark_result(&what, result);
+    }
+
+    /// [`Connection::close`].
+    pub fn close(
+        &mut self,
+        side: Side,
+        session: SessionId,
+        code: u32,
+        message: impl Into<CloseMessage>,
+    ) {
+        let (now, message) = (self.now, message.into());
+        let what = format!("close {session}: {code} {:?}", message.as_str());
+        self.remark(side, &what);
+        let connection = &mut self.end(side).connection;
+        connection.close(now, session, code, message);
+    }
+
+    /// [`Connection::shutdown`].
+    pub fn shutdown(&mut self, side: Side, code: u32, message: impl Into<CloseMessage>) {
+        let (now, message) = (self.now, message.into());
+        self.remark(side, &format!("shut down: {code} {:?}", message.as_str()));
+        self.end(side).connection.shutdown(now, code, message);
+    }
+
+    fn remark_result(&mut self, what: &dyn Display, result: Result<(), AnswerError>) {
+        match result {
+            Ok(()) => self.remark(Side::Server, what),
+            Err(error) => self.remark(Side::Server, &format_args!("{what}: {error}")),
+        }
     }
 
     // ---- what needs a stream of QUIC's
@@ -223,11 +273,19 @@ impl Pair {
         self.remark(side, &format!("close the connection: {code:#x} {reason:?}"));
         let lost = ConnectionLost::Local { code };
         self.tell(side, Input::ConnectionClosed { reason: lost });
-        self.close(side, code, reason);
+        self.close_quic(side, code, reason);
+    }
+
+    /// QUIC at one end says that the connection is over; the other end is told nothing.
+    pub fn lose_connection(&mut self, side: Side, reason: ConnectionLost) {
+        self.end(side).closed = true;
+        self.tell(side, Input::ConnectionClosed { reason });
     }
 
     /// Makes a fact arrive at one end as if the other had sent it, without that end knowing.
     pub fn send_as(&mut self, from: Side, input: Input) {
+        // What the machine has said itself goes first.
+        self.drain(from);
         self.remark(from, &"what follows was not sent by this machine");
         self.send(from, input);
     }
@@ -331,7 +389,7 @@ impl Pair {
     }
 
     /// Writes a line of your own into the transcript.
-    pub fn remark(&mut self, side: Side, text: &dyn std::fmt::Display) {
+    pub fn remark(&mut self, side: Side, text: &dyn Display) {
         let at = self.elapsed();
         self.script.remark(at, side, text);
     }
@@ -345,7 +403,7 @@ impl Pair {
     }
 
     fn send(&mut self, from: Side, input: Input) {
-        let to = other(from);
+        let to = from.other();
         self.link.send(self.now, to, input);
     }
 
@@ -359,8 +417,11 @@ impl Pair {
                     self.send(side, Input::StreamAcknowledged { stream });
                 }
                 let end = self.end(side);
-                if end.stopped.contains(&stream) {
+                if end.stopped.contains(&stream) || end.finished.contains(&stream) {
                     return;
+                }
+                if !matches!(input, Input::StreamData { fin: false, .. }) {
+                    end.finished.insert(stream);
                 }
                 end.inbox.entry(stream).or_default().pieces.push_back(input);
                 self.read(side, stream);
@@ -468,11 +529,11 @@ impl Pair {
                 end.inbox.remove(&stream);
                 self.send(side, Input::StreamStopped { stream, code });
             }
-            Action::CloseConnection { code, reason } => self.close(side, code, reason),
+            Action::CloseConnection { code, reason } => self.close_quic(side, code, reason),
         }
     }
 
-    fn close(&mut self, side: Side, code: u64, reason: &'static str) {
+    fn close_quic(&mut self, side: Side, code: u64, reason: &'static str) {
         if std::mem::replace(&mut self.end(side).closed, true) {
             return;
         }
@@ -489,6 +550,7 @@ impl End {
             events: VecDeque::new(),
             inbox: BTreeMap::new(),
             stopped: BTreeSet::new(),
+            finished: BTreeSet::new(),
             opened_bi: 0,
             opened_uni: 0,
             closed: false,
@@ -496,12 +558,17 @@ impl End {
         }
     }
 
-    /// The next event that was not looked at.
+    /// The next event that was not taken.
     pub fn next_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// All events that were not looked at.
+    /// The events that were not taken, which stay.
+    pub fn events(&self) -> impl Iterator<Item = &Event> + '_ {
+        self.events.iter()
+    }
+
+    /// All events that were not taken.
     pub fn take_events(&mut self) -> Vec<Event> {
         self.events.drain(..).collect()
     }
@@ -562,11 +629,4 @@ fn merge(input: &mut Input, pieces: &mut VecDeque<Input>) -> bool {
     *fin |= *last;
     pieces.pop_front();
     true
-}
-
-fn other(side: Side) -> Side {
-    match side {
-        Side::Client => Side::Server,
-        Side::Server => Side::Client,
-    }
 }

@@ -5,29 +5,18 @@
     reason = "a test may panic, and looks for one event"
 )]
 
+mod endings;
+mod schedules;
+
 use std::time::Duration;
 
 use webtransport_session::{
-    CloseReason, CloseVia, Config, Dir, Event, SessionId, Side,
+    CloseReason, CloseVia, Config, Dir, Side,
     testing::{Link, Pair},
 };
 
 fn pair(seed: u64) -> Pair {
     Pair::with(Config::default(), Config::default(), Link::seeded(seed))
-}
-
-/// Why the session ended for one end; exactly once, and nothing of it afterwards.
-fn reason(pair: &mut Pair, side: Side, session: SessionId) -> CloseReason {
-    let events = pair.end(side).take_events();
-    let mut of_session = events
-        .into_iter()
-        .filter(|event| event.session() == Some(session));
-    let reason = of_session.find_map(|event| match event {
-        Event::SessionClosed { reason, .. } => Some(reason),
-        _ => None,
-    });
-    assert_eq!(of_session.next(), None, "{}", pair.script());
-    reason.unwrap_or_else(|| panic!("it did not end:\n{}", pair.script()))
 }
 
 #[test]
@@ -53,12 +42,12 @@ fn a_close_gives_its_code_and_message_whatever_the_link_does() {
             message: "bye".into(),
         };
         assert_eq!(
-            reason(&mut pair, Side::Server, session),
+            endings::reason(&pair, Side::Server, session),
             peer,
             "seed {seed}"
         );
         assert_eq!(
-            reason(&mut pair, Side::Client, session),
+            endings::reason(&pair, Side::Client, session),
             local,
             "seed {seed}"
         );

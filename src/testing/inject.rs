@@ -1,0 +1,316 @@
+//! Makes an [`Ending`] happen: what the peer would have to send for it, put on the link in its name, or
+//! what our own application, QUIC or the clock would have to do.
+
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    Ending, Pair, Stage,
+    ending::{CHOSEN, redirect},
+};
+use crate::{
+    CloseMessage, ConnectionLost, Dir, Input, Rejection, Response, SessionId, Side, StreamId,
+    wire::{
+        capsule,
+        error_code::WT_SESSION_GONE,
+        frame::{self, DATA, GOAWAY, HEADERS, SETTINGS},
+        qpack::Encoder,
+    },
+};
+
+impl Pair {
+    /// Opens a session, or only asks for it, as the ending needs it; makes the ending happen to
+    /// `side`; waits until that side has been told. All events on the way are kept.
+    ///
+    /// For a pair of [`Ending::pair`]: another's configuration may lack the deadline.
+    ///
+    /// # Panics
+    /// If the session does not come about, with the transcript.
+    pub fn play(&mut self, side: Side, ending: &Ending) -> SessionId {
+        let session = self.ask_for(&ending.request());
+        if ending.stage() == Stage::Open {
+            self.accept_and_wait(session);
+        }
+        self.inject(side, session, ending);
+        self.wait(ending.duration());
+        session
+    }
+
+    /// Makes an ending happen to `side`. The session must be at the ending's
+    /// [`stage`](Ending::stage), and the ending be one of that [side](Ending::sides); after it
+    /// [`wait`](Self::wait) for its [`duration`](Ending::duration).
+    ///
+    /// What the peer does is put on the link in its name: the peer's own machine does not know of
+    /// it, and what that makes of the answers is of no meaning.
+    #[expect(clippy::too_many_lines, reason = "one arm for each ending")]
+    pub fn inject(&mut self, side: Side, session: SessionId, ending: &Ending) {
+        self.remark(side, &format_args!("{ending} happens to session {session}"));
+        let mut peer = Peer {
+            pair: self,
+            side: side.other(),
+            connect: session.connect_stream(),
+        };
+        match ending {
+            Ending::PeerCloses { code, message } => {
+                peer.sends(&data(&capsule::close(*code, message)), true);
+            }
+            Ending::PeerClosesWithoutFin { code, message } => {
+                peer.sends(&data(&capsule::close(*code, message)), false);
+            }
+            Ending::PeerClosesSilently => {
+                peer.sends(&data(&capsule::close(0, "")), true);
+            }
+            Ending::PeerFinishes => {
+                peer.sends(b"", true);
+            }
+            Ending::PeerSendsTrailers => {
+                peer.sends(&headers(&[("late", "1")]), false);
+            }
+            Ending::PeerClosesInPieces { code, message } => {
+                let mut bytes = BytesMut::from(&frame::encode(RESERVED, b"grease")[..]);
+                bytes.extend_from_slice(&data(&frame::encode(RESERVED, b"grease")));
+                for byte in capsule::close(*code, message) {
+                    bytes.extend_from_slice(&data(&[byte]));
+                }
+                peer.sends(&bytes, true);
+            }
+            Ending::PeerResets { code }
+            | Ending::PeerResetsUnanswered { code }
+            | Ending::PeerWithdraws { code } => {
+                peer.resets(*code);
+            }
+            Ending::PeerStops { code } | Ending::PeerWithdrawsWithStop { code } => {
+                peer.stops(*code);
+            }
+            Ending::PeerResetsAndStops { code } => {
+                peer.resets(*code).stops(*code);
+            }
+            Ending::PeerStopsAndResets { code } => {
+                peer.stops(*code).resets(*code);
+            }
+            Ending::PeerClosesAndResets { code } => {
+                let close = data(&capsule::close(*code, ""));
+                peer.sends(&close, false).resets(WT_SESSION_GONE);
+            }
+            Ending::PeerClosesAndStops { code } => {
+                let close = data(&capsule::close(*code, ""));
+                peer.sends(&close, false).stops(WT_SESSION_GONE);
+            }
+            Ending::PeerClosesAndGoesOn { code } => {
+                let mut bytes = BytesMut::from(&data(&capsule::close(*code, ""))[..]);
+                bytes.extend_from_slice(&data(b"more"));
+                peer.sends(&bytes, false);
+            }
+            Ending::PeerStopsAndCloses { code, message } => {
+                let close = data(&capsule::close(*code, message));
+                peer.stops(WT_SESSION_GONE).sends(&close, true);
+            }
+            Ending::PeerStopsAndFinishes => {
+                peer.stops(WT_SESSION_GONE).sends(b"", true);
+            }
+            Ending::PeerIsGone => {
+                peer.stops(WT_SESSION_GONE);
+            }
+
+            Ending::PeerSendsTruncatedClose => {
+                peer.sends(&data(&frame::encode(capsule::CLOSE, &[0, 0])), false);
+            }
+            Ending::PeerSendsTooLongMessage => {
+                let payload = vec![b'x'; 4 + CloseMessage::MAX_LEN + 1];
+                peer.sends(&data(&frame::encode(capsule::CLOSE, &payload)), false);
+            }
+            Ending::PeerSendsBrokenMessage => {
+                peer.sends(
+                    &data(&frame::encode(capsule::CLOSE, b"\0\0\0\0\xff")),
+                    false,
+                );
+            }
+            Ending::PeerFinishesInsideCapsule => {
+                let cut = capsule::close(0, "cut").split_to(5);
+                peer.sends(&data(&cut), true);
+            }
+            Ending::PeerSendsForbiddenCapsule => {
+                peer.sends(
+                    &data(&frame::encode(capsule::MAX_STREAM_DATA, &[0, 0])),
+                    false,
+                );
+            }
+            Ending::PeerSendsMalformedCapsule => {
+                peer.sends(&data(&frame::encode(capsule::DRAIN, &[0])), false);
+            }
+            Ending::PeerChoosesAnotherProtocol => {
+                peer.sends(
+                    &headers(&[(":status", "200"), ("wt-protocol", CHOSEN)]),
+                    false,
+                );
+            }
+
+            Ending::PeerStopsAndRejects { status } => {
+                let answer = headers(&[(":status", status.as_str())]);
+                peer.stops(0x100).sends(&answer, true);
+            }
+            Ending::PeerStopsAndAccepts { code } => {
+                peer.stops(*code).sends(&accepted(), false);
+            }
+            Ending::PeerRejects { status } => {
+                peer.sends(&headers(&[(":status", status.as_str())]), true);
+            }
+            Ending::PeerRedirects => {
+                let redirect = redirect();
+                let mut fields = vec![(":status", redirect.status.as_str())];
+                for (name, value) in &redirect.headers {
+                    fields.push((name.as_str(), value.to_str().unwrap_or_default()));
+                }
+                peer.sends(&headers(&fields), true);
+            }
+            Ending::PeerFinishesUnanswered | Ending::PeerWithdrawsWithFin => {
+                peer.sends(b"", true);
+            }
+            Ending::PeerSendsMalformedResponse => {
+                let answer = headers(&[(":status", "200"), ("content-length", "0")]);
+                peer.sends(&answer, false);
+            }
+            Ending::PeerGoesAway => {
+                peer.sends_on_control(&frame::encode(GOAWAY, &[0]), false);
+            }
+            Ending::WeReject { status } => self.reject(session, Rejection::from(*status)),
+            Ending::PeerFinishesAtOnce => match side {
+                Side::Client => {
+                    peer.sends(&accepted(), true);
+                }
+                Side::Server => {
+                    peer.pair.accept(session, Response::default());
+                    peer.sends(b"", true);
+                }
+            },
+
+            Ending::PeerClosesConnection { code, reason } => {
+                self.close_connection(side.other(), *code, reason);
+            }
+            Ending::PeerClosesConnectionUnanswered { code } => {
+                self.close_connection(side.other(), *code, "");
+            }
+            Ending::PeerBreaksOff { code } => {
+                let (here, there) = transport_close(*code);
+                self.lose_connection(side.other(), here);
+                self.send_as(side.other(), Input::ConnectionClosed { reason: there });
+            }
+            Ending::PeerBreaksQuic { code } => {
+                let (here, there) = transport_close(*code);
+                self.lose_connection(side, here);
+                self.send_as(side, Input::ConnectionClosed { reason: there });
+            }
+            Ending::IdleTimeout => self.link.cut(),
+            Ending::StatelessReset => {
+                let reason = ConnectionLost::StatelessReset;
+                self.send_as(side.other(), Input::ConnectionClosed { reason });
+            }
+            Ending::WeCloseConnection { code } => self.close_connection(side, *code, ""),
+            Ending::PeerSendsForbiddenFrame => {
+                peer.sends(&frame::encode(SETTINGS, b""), false);
+            }
+            Ending::PeerEndsControlStream => {
+                peer.sends_on_control(b"", true);
+            }
+            Ending::PeerSendsBrokenDatagram => {
+                let data = Bytes::new();
+                let (now, input) = (self.now(), Input::DatagramReceived { data });
+                self.link.send_safely(now, side, input);
+            }
+
+            // The clock does it.
+            Ending::NoAnswer | Ending::Inactivity => {}
+
+            Ending::WeClose { code, message } => self.close(side, session, *code, message.clone()),
+            Ending::WeCloseTwice { code } => {
+                self.close(side, session, *code, "");
+                self.close(side, session, code.wrapping_add(1), "again");
+            }
+            Ending::WeCloseAfterPeer { code } => {
+                peer.sends(&data(&capsule::close(*code, "")), false);
+                self.run();
+                self.close(side, session, code.wrapping_add(1), "too late");
+            }
+            Ending::BothClose { code } => {
+                self.close(side, session, *code, "");
+                self.close(side.other(), session, code.wrapping_add(1), "");
+            }
+            Ending::WeCloseUnanswered { code } => self.close(side, session, *code, ""),
+            Ending::WeShutDown { code, message } => self.shutdown(side, *code, message.clone()),
+            Ending::WeCloseWithLongMessage => {
+                self.close(side, session, 0, "x".repeat(CloseMessage::MAX_LEN + 1));
+            }
+        }
+    }
+}
+
+/// The other end of the session, whose name is used.
+struct Peer<'a> {
+    pair: &'a mut Pair,
+    side: Side,
+    connect: StreamId,
+}
+
+impl Peer<'_> {
+    fn sends(&mut self, bytes: &[u8], fin: bool) -> &mut Self {
+        self.sends_on(self.connect, bytes, fin)
+    }
+
+    fn sends_on_control(&mut self, bytes: &[u8], fin: bool) -> &mut Self {
+        self.sends_on(StreamId::new(self.side, Dir::Uni, 0), bytes, fin)
+    }
+
+    fn sends_on(&mut self, stream: StreamId, bytes: &[u8], fin: bool) -> &mut Self {
+        let data = Bytes::copy_from_slice(bytes);
+        let input = Input::StreamData { stream, data, fin };
+        self.pair.send_as(self.side, input);
+        self
+    }
+
+    fn resets(&mut self, code: u64) -> &mut Self {
+        let input = Input::StreamReset {
+            stream: self.connect,
+            code,
+            final_size: None,
+        };
+        self.pair.send_as(self.side, input);
+        self
+    }
+
+    fn stops(&mut self, code: u64) -> &mut Self {
+        let stream = self.connect;
+        let input = Input::StreamStopped { stream, code };
+        self.pair.send_as(self.side, input);
+        self
+    }
+}
+
+/// A type that is reserved to be ignored, of frames as of capsules.
+const RESERVED: u64 = 0x40;
+
+fn data(payload: &[u8]) -> Bytes {
+    frame::encode(DATA, payload)
+}
+
+/// A HEADERS frame.
+fn headers(fields: &[(&str, &str)]) -> Bytes {
+    let mut section = Vec::new();
+    let mut encoder = Encoder::new(&mut section);
+    for (name, value) in fields {
+        encoder.encode_field(name.as_bytes(), value.as_bytes());
+    }
+    frame::encode(HEADERS, &section)
+}
+
+fn accepted() -> Bytes {
+    headers(&[(":status", "200")])
+}
+
+/// A close by QUIC as those who close and those who are closed see it.
+fn transport_close(code: u64) -> (ConnectionLost, ConnectionLost) {
+    let reason = Bytes::new();
+    let here = ConnectionLost::LocalTransport {
+        code,
+        reason: reason.clone(),
+    };
+    (here, ConnectionLost::PeerTransport { code, reason })
+}
