@@ -406,6 +406,12 @@ impl Session {
         self.id
     }
 
+    /// Which end this is.
+    #[must_use]
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
     /// The reason has been given; the CONNECT stream may still owe something.
     #[must_use]
     pub fn is_closed(&self) -> bool {

@@ -8,9 +8,10 @@ use std::{fmt, time::Duration};
 
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header::LOCATION};
 
-use super::{Link, Pair, pair::IDLE_TIMEOUT};
+use super::{Link, Pair, end::IDLE_TIMEOUT};
 use crate::{
     CloseMessage, Config, Protocol, Rejection, Request, Side,
+    session::Session,
     wire::error_code::{H3_NO_ERROR, H3_REQUEST_CANCELLED, H3_REQUEST_REJECTED},
 };
 
@@ -369,9 +370,6 @@ endings! {
     WeCloseWithLongMessage;
 }
 
-/// What the server chooses in [`Ending::PeerChoosesAnotherProtocol`], as the header has it.
-pub(super) const CHOSEN: &str = "\"another\"";
-
 /// What `Inactivity` and `NoAnswer` wait for: less than the other side does by default.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -407,6 +405,15 @@ impl Ending {
         match side {
             Side::Client => Pair::with(self.config(), Config::default(), link),
             Side::Server => Pair::with(Config::default(), self.config(), link),
+        }
+    }
+
+    /// The same for two [`Session`]s without an HTTP/3.
+    #[must_use]
+    pub fn session_pair(&self, side: Side, link: Link) -> Pair<Session> {
+        match side {
+            Side::Client => Pair::sessions(self.config(), Config::default(), link),
+            Side::Server => Pair::sessions(Config::default(), self.config(), link),
         }
     }
 

@@ -4,20 +4,21 @@
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    Ending, Pair, Stage,
-    ending::{CHOSEN, redirect},
+    Ending, Machine, Pair, Stage,
+    ending::redirect,
+    http3::RESERVED,
+    machine::{Answer, Broken},
 };
 use crate::{
-    CloseMessage, ConnectionLost, Dir, Input, Rejection, Response, SessionId, Side, StreamId,
+    CloseMessage, ConnectionLost, Input, Rejection, Response, SessionId, Side, StreamId,
     wire::{
         capsule,
-        error_code::WT_SESSION_GONE,
-        frame::{self, DATA, GOAWAY, HEADERS, SETTINGS},
-        qpack::Encoder,
+        error_code::{H3_NO_ERROR, WT_SESSION_GONE},
+        frame,
     },
 };
 
-impl Pair {
+impl<M: Machine> Pair<M> {
     /// Opens a session, or only asks for it, as the ending needs it; makes the ending happen to
     /// `side`; waits until that side has been told. All events on the way are kept.
     ///
@@ -51,25 +52,25 @@ impl Pair {
         };
         match ending {
             Ending::PeerCloses { code, message } => {
-                peer.sends(&data(&capsule::close(*code, message)), true);
+                peer.sends(&M::body(&capsule::close(*code, message)), true);
             }
             Ending::PeerClosesWithoutFin { code, message } => {
-                peer.sends(&data(&capsule::close(*code, message)), false);
+                peer.sends(&M::body(&capsule::close(*code, message)), false);
             }
             Ending::PeerClosesSilently => {
-                peer.sends(&data(&capsule::close(0, "")), true);
+                peer.sends(&M::body(&capsule::close(0, "")), true);
             }
             Ending::PeerFinishes => {
                 peer.sends(b"", true);
             }
             Ending::PeerSendsTrailers => {
-                peer.sends(&headers(&[("late", "1")]), false);
+                M::peer_breaks_http3(self, side, session, Broken::Trailers)
             }
             Ending::PeerClosesInPieces { code, message } => {
                 let mut bytes = BytesMut::from(&frame::encode(RESERVED, b"grease")[..]);
-                bytes.extend_from_slice(&data(&frame::encode(RESERVED, b"grease")));
+                bytes.extend_from_slice(&M::body(&frame::encode(RESERVED, b"grease")));
                 for byte in capsule::close(*code, message) {
-                    bytes.extend_from_slice(&data(&[byte]));
+                    bytes.extend_from_slice(&M::body(&[byte]));
                 }
                 peer.sends(&bytes, true);
             }
@@ -88,20 +89,20 @@ impl Pair {
                 peer.stops(*code).resets(*code);
             }
             Ending::PeerClosesAndResets { code } => {
-                let close = data(&capsule::close(*code, ""));
+                let close = M::body(&capsule::close(*code, ""));
                 peer.sends(&close, false).resets(WT_SESSION_GONE);
             }
             Ending::PeerClosesAndStops { code } => {
-                let close = data(&capsule::close(*code, ""));
+                let close = M::body(&capsule::close(*code, ""));
                 peer.sends(&close, false).stops(WT_SESSION_GONE);
             }
             Ending::PeerClosesAndGoesOn { code } => {
-                let mut bytes = BytesMut::from(&data(&capsule::close(*code, ""))[..]);
-                bytes.extend_from_slice(&data(b"more"));
+                let mut bytes = BytesMut::from(&M::body(&capsule::close(*code, ""))[..]);
+                bytes.extend_from_slice(&M::body(b"more"));
                 peer.sends(&bytes, false);
             }
             Ending::PeerStopsAndCloses { code, message } => {
-                let close = data(&capsule::close(*code, message));
+                let close = M::body(&capsule::close(*code, message));
                 peer.stops(WT_SESSION_GONE).sends(&close, true);
             }
             Ending::PeerStopsAndFinishes => {
@@ -112,71 +113,59 @@ impl Pair {
             }
 
             Ending::PeerSendsTruncatedClose => {
-                peer.sends(&data(&frame::encode(capsule::CLOSE, &[0, 0])), false);
+                peer.sends(&M::body(&frame::encode(capsule::CLOSE, &[0, 0])), false);
             }
             Ending::PeerSendsTooLongMessage => {
                 let payload = vec![b'x'; 4 + CloseMessage::MAX_LEN + 1];
-                peer.sends(&data(&frame::encode(capsule::CLOSE, &payload)), false);
+                peer.sends(&M::body(&frame::encode(capsule::CLOSE, &payload)), false);
             }
             Ending::PeerSendsBrokenMessage => {
                 peer.sends(
-                    &data(&frame::encode(capsule::CLOSE, b"\0\0\0\0\xff")),
+                    &M::body(&frame::encode(capsule::CLOSE, b"\0\0\0\0\xff")),
                     false,
                 );
             }
             Ending::PeerFinishesInsideCapsule => {
                 let cut = capsule::close(0, "cut").split_to(5);
-                peer.sends(&data(&cut), true);
+                peer.sends(&M::body(&cut), true);
             }
             Ending::PeerSendsForbiddenCapsule => {
                 peer.sends(
-                    &data(&frame::encode(capsule::MAX_STREAM_DATA, &[0, 0])),
+                    &M::body(&frame::encode(capsule::MAX_STREAM_DATA, &[0, 0])),
                     false,
                 );
             }
             Ending::PeerSendsMalformedCapsule => {
-                peer.sends(&data(&frame::encode(capsule::DRAIN, &[0])), false);
+                peer.sends(&M::body(&frame::encode(capsule::DRAIN, &[0])), false);
             }
             Ending::PeerChoosesAnotherProtocol => {
-                peer.sends(
-                    &headers(&[(":status", "200"), ("wt-protocol", CHOSEN)]),
-                    false,
-                );
+                M::peer_answers(self, session, Answer::AnotherProtocol);
             }
 
             Ending::PeerStopsAndRejects { status } => {
-                let answer = headers(&[(":status", status.as_str())]);
-                peer.stops(0x100).sends(&answer, true);
+                peer.stops(H3_NO_ERROR);
+                M::peer_answers(self, session, Answer::Rejected((*status).into()));
             }
             Ending::PeerStopsAndAccepts { code } => {
-                peer.stops(*code).sends(&accepted(), false);
+                peer.stops(*code);
+                M::peer_answers(self, session, Answer::Accepted { fin: false });
             }
             Ending::PeerRejects { status } => {
-                peer.sends(&headers(&[(":status", status.as_str())]), true);
+                M::peer_answers(self, session, Answer::Rejected((*status).into()));
             }
             Ending::PeerRedirects => {
-                let redirect = redirect();
-                let mut fields = vec![(":status", redirect.status.as_str())];
-                for (name, value) in &redirect.headers {
-                    fields.push((name.as_str(), value.to_str().unwrap_or_default()));
-                }
-                peer.sends(&headers(&fields), true);
+                M::peer_answers(self, session, Answer::Rejected(redirect()));
             }
             Ending::PeerFinishesUnanswered | Ending::PeerWithdrawsWithFin => {
                 peer.sends(b"", true);
             }
             Ending::PeerSendsMalformedResponse => {
-                let answer = headers(&[(":status", "200"), ("content-length", "0")]);
-                peer.sends(&answer, false);
+                M::peer_answers(self, session, Answer::Malformed);
             }
-            Ending::PeerGoesAway => {
-                peer.sends_on_control(&frame::encode(GOAWAY, &[0]), false);
-            }
+            Ending::PeerGoesAway => M::peer_goes_away(self),
             Ending::WeReject { status } => self.reject(session, Rejection::from(*status)),
             Ending::PeerFinishesAtOnce => match side {
-                Side::Client => {
-                    peer.sends(&accepted(), true);
-                }
+                Side::Client => M::peer_answers(self, session, Answer::Accepted { fin: true }),
                 Side::Server => {
                     peer.pair.accept(session, Response::default());
                     peer.sends(b"", true);
@@ -206,15 +195,13 @@ impl Pair {
             }
             Ending::WeCloseConnection { code } => self.close_connection(side, *code, ""),
             Ending::PeerSendsForbiddenFrame => {
-                peer.sends(&frame::encode(SETTINGS, b""), false);
+                M::peer_breaks_http3(self, side, session, Broken::ForbiddenFrame);
             }
             Ending::PeerEndsControlStream => {
-                peer.sends_on_control(b"", true);
+                M::peer_breaks_http3(self, side, session, Broken::ControlStream);
             }
             Ending::PeerSendsBrokenDatagram => {
-                let data = Bytes::new();
-                let (now, input) = (self.now(), Input::DatagramReceived { data });
-                self.link.send_safely(now, side, input);
+                M::peer_breaks_http3(self, side, session, Broken::Datagram);
             }
 
             // The clock does it.
@@ -226,7 +213,7 @@ impl Pair {
                 self.close(side, session, code.wrapping_add(1), "again");
             }
             Ending::WeCloseAfterPeer { code } => {
-                peer.sends(&data(&capsule::close(*code, "")), false);
+                peer.sends(&M::body(&capsule::close(*code, "")), false);
                 self.run();
                 self.close(side, session, code.wrapping_add(1), "too late");
             }
@@ -244,22 +231,15 @@ impl Pair {
 }
 
 /// The other end of the session, whose name is used.
-struct Peer<'a> {
-    pair: &'a mut Pair,
+struct Peer<'a, M: Machine> {
+    pair: &'a mut Pair<M>,
     side: Side,
     connect: StreamId,
 }
 
-impl Peer<'_> {
+impl<M: Machine> Peer<'_, M> {
     fn sends(&mut self, bytes: &[u8], fin: bool) -> &mut Self {
-        self.sends_on(self.connect, bytes, fin)
-    }
-
-    fn sends_on_control(&mut self, bytes: &[u8], fin: bool) -> &mut Self {
-        self.sends_on(StreamId::new(self.side, Dir::Uni, 0), bytes, fin)
-    }
-
-    fn sends_on(&mut self, stream: StreamId, bytes: &[u8], fin: bool) -> &mut Self {
+        let stream = self.connect;
         let data = Bytes::copy_from_slice(bytes);
         let input = Input::StreamData { stream, data, fin };
         self.pair.send_as(self.side, input);
@@ -282,27 +262,6 @@ impl Peer<'_> {
         self.pair.send_as(self.side, input);
         self
     }
-}
-
-/// A type that is reserved to be ignored, of frames as of capsules.
-const RESERVED: u64 = 0x40;
-
-fn data(payload: &[u8]) -> Bytes {
-    frame::encode(DATA, payload)
-}
-
-/// A HEADERS frame.
-fn headers(fields: &[(&str, &str)]) -> Bytes {
-    let mut section = Vec::new();
-    let mut encoder = Encoder::new(&mut section);
-    for (name, value) in fields {
-        encoder.encode_field(name.as_bytes(), value.as_bytes());
-    }
-    frame::encode(HEADERS, &section)
-}
-
-fn accepted() -> Bytes {
-    headers(&[(":status", "200")])
 }
 
 /// A close by QUIC as those who close and those who are closed see it.

@@ -216,6 +216,13 @@ impl Link {
         self.under_way.first_key_value().map(|(&(due, _), _)| due)
     }
 
+    /// When the last thing arrives that is under way to this end.
+    pub(super) fn last_arrival(&self, at: Side) -> Option<Instant> {
+        let under_way = self.under_way.iter().rev();
+        let mut there = under_way.filter(|(_, parcel)| parcel.to == at);
+        there.next().map(|(&(due, _), _)| due)
+    }
+
     /// What has arrived by now, one at a time.
     pub(super) fn arrival(&mut self, now: Instant) -> Option<Parcel> {
         if self.next_arrival()? > now {

@@ -25,13 +25,19 @@
 //! # Ok::<(), webtransport_session::DatagramError>(())
 //! ```
 
+mod end;
 mod ending;
+mod http3;
 mod inject;
 mod link;
+mod machine;
 mod pair;
+mod quic;
 mod script;
 
+pub use end::End;
 pub use ending::{Ending, Stage};
 pub use link::Link;
-pub use pair::{End, Pair};
+pub use machine::Machine;
+pub use pair::Pair;
 pub use script::Script;

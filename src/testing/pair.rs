@@ -1,32 +1,31 @@
-//! Two connections joined in memory, with a clock that jumps.
+//! Two machines joined in memory, with a clock that jumps: how they are made, commanded and run.
 //!
-//! Plays QUIC for both ends, as far as a session can tell the difference: streams with their halves,
-//! datagrams, the end of the connection, the idle timeout. What lies between is a [`Link`].
+//! What lies between them is a [`Link`]; QUIC is played in `quic.rs`.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt::Display,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use super::{Link, Script};
+use super::{End, Link, Machine, Script, end::IDLE_TIMEOUT};
 use crate::{
-    Action, AnswerError, CloseMessage, Config, ConnectError, Connection, ConnectionLost,
-    DatagramError, Dir, Event, Input, OpenError, Output, Rejection, Request, Response, SendError,
-    SessionId, Side, StreamId, Support, Transport,
+    AnswerError, CloseMessage, Config, ConnectError, Connection, ConnectionLost, DatagramError,
+    Dialect, Dir, Input, OpenError, Rejection, Request, Response, SendError, SessionId, Side,
+    StreamId, Support, Transport,
+    session::{Session, Terms},
 };
 
 /// A client and a server, joined in memory, with a clock that jumps to whatever is next.
 ///
 /// ```
-/// use webtransport_session::{CloseReason, Event, testing::Pair};
+/// use webtransport_session::{CloseReason, Event, Side, testing::Pair};
 ///
 /// let mut pair = Pair::new();
 /// let session = pair.open_session();
-/// pair.client.connection.close(pair.now(), session, 7, "bye");
+/// pair.close(Side::Client, session, 7, "bye");
 /// pair.run();
 /// let told = pair.server.take_events();
 /// assert!(matches!(
@@ -34,46 +33,20 @@ use crate::{
 ///     [Event::SessionClosed { reason: CloseReason::Peer { code: 7, .. }, .. }]
 /// ));
 /// ```
+///
+/// Of two [`Session`]s without an HTTP/3: [`Pair::sessions`].
 #[derive(Debug)]
-pub struct Pair {
+pub struct Pair<M: Machine = Connection> {
     /// The client's end.
-    pub client: End,
+    pub client: End<M>,
     /// The server's end.
-    pub server: End,
+    pub server: End<M>,
     /// What lies between them.
     pub link: Link,
-    script: Script,
-    start: Instant,
-    now: Instant,
+    pub(super) script: Script,
+    pub(super) start: Instant,
+    pub(super) now: Instant,
 }
-
-/// One end of a [`Pair`].
-#[derive(Debug)]
-pub struct End {
-    /// The machine. Command it as you like; [`Pair::run`] carries out what it wants. Do not poll
-    /// it.
-    pub connection: Connection,
-    events: VecDeque<Event>,
-    inbox: BTreeMap<StreamId, Inbox>,
-    /// Streams that are not read any more.
-    stopped: BTreeSet<StreamId>,
-    /// Streams of which nothing can come any more.
-    finished: BTreeSet<StreamId>,
-    opened_bi: u64,
-    opened_uni: u64,
-    closed: bool,
-    /// When QUIC gives up, should nothing arrive.
-    idle: Instant,
-}
-
-/// What QUIC holds of a stream until it is read.
-#[derive(Debug, Default)]
-struct Inbox {
-    pieces: VecDeque<Input>,
-}
-
-/// QUIC's idle timeout at both ends.
-pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Default for Pair {
     fn default() -> Self {
@@ -96,21 +69,78 @@ impl Pair {
     )]
     pub fn with(client: Config, server: Config, link: Link) -> Self {
         let start = Instant::now();
-        let mut pair = Self {
-            client: End::new(Connection::client(Arc::new(client)), start),
-            server: End::new(Connection::server(Arc::new(server)), start),
-            link,
-            script: Script::default(),
-            start,
-            now: start,
-        };
+        let ends = (
+            Connection::client(Arc::new(client)),
+            Connection::server(Arc::new(server)),
+        );
+        let mut pair = Self::join(start, ends, link);
         for side in [Side::Client, Side::Server] {
             let end = pair.end(side);
             let control = end.next_stream(Dir::Uni);
-            end.connection
+            end.machine
                 .start(start, control, Transport::new(Support::Yes));
         }
         pair
+    }
+
+    /// Client: asks for a session.
+    ///
+    /// # Errors
+    /// Those of [`Connection::connect`].
+    pub fn connect(&mut self, request: &Request) -> Result<SessionId, ConnectError> {
+        let stream = self.client.peek_stream(Dir::Bi);
+        let permit = self.client.machine.connect(self.now, request)?;
+        let session = permit.bind(stream);
+        self.client.next_stream(Dir::Bi);
+        let remark = format!("connect {session}: {}", request.uri);
+        self.remark(Side::Client, &remark);
+        Ok(session)
+    }
+
+    pub(super) fn remark_result(&mut self, what: &dyn Display, result: Result<(), AnswerError>) {
+        match result {
+            Ok(()) => self.remark(Side::Server, what),
+            Err(error) => self.remark(Side::Server, &format_args!("{what}: {error}")),
+        }
+    }
+}
+
+impl Pair<Session> {
+    /// Two sessions alone, for those with an HTTP/3 of their own: it was asked for one, and has not
+    /// answered. With these configurations.
+    ///
+    /// What an HTTP/3 would say with an answer both sessions are told at once. DATA frames and stream
+    /// headers are not there, and payload counts without being kept.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an origin; only offsets from it are ever seen"
+    )]
+    pub fn sessions(client: Config, server: Config, link: Link) -> Self {
+        let start = Instant::now();
+        let session = |side, config| {
+            let terms = Terms::new(Dialect::Draft16, Transport::new(Support::Yes));
+            let id = SessionId::from_connect_stream(StreamId::new(Side::Client, Dir::Bi, 0));
+            Session::new(start, side, id, terms, Arc::new(config))
+        };
+        let ends = (session(Side::Client, client), session(Side::Server, server));
+        let mut pair = Self::join(start, ends, link);
+        // The CONNECT stream.
+        pair.client.next_stream(Dir::Bi);
+        pair
+    }
+}
+
+impl<M: Machine> Pair<M> {
+    fn join(now: Instant, (client, server): (M, M), link: Link) -> Self {
+        Self {
+            client: End::new(client, now),
+            server: End::new(server, now),
+            link,
+            script: Script::default(),
+            start: now,
+            now,
+        }
     }
 
     // ---- in one line
@@ -143,10 +173,9 @@ impl Pair {
 
     pub(super) fn ask_for(&mut self, request: &Request) -> SessionId {
         self.run();
-        let session = self.connect(request);
+        let session = M::ask(self, request);
         self.run();
-        let session = session.unwrap_or_else(|error| panic!("{error}:\n{}", self.script));
-        let arrived = self.server.connection.sessions().any(|id| id == session);
+        let arrived = self.server.machine.is_live(session);
         assert!(arrived, "the request did not arrive:\n{}", self.script);
         session
     }
@@ -160,17 +189,14 @@ impl Pair {
 
     // ---- what needs no stream of QUIC's: as on the connection itself, and in the transcript
 
-    /// Server: [`Connection::accept`]. An error shows in the transcript.
+    /// The server accepts a request. An error shows in the transcript.
     pub fn accept(&mut self, session: SessionId, response: Response) {
-        let result = self.server.connection.accept(self.now, session, response);
-        self.remark_result(&format_args!("accept {session}"), result);
+        M::accept(self, session, response);
     }
 
-    /// Server: [`Connection::reject`]. An error shows in the transcript.
+    /// The server refuses a request. An error shows in the transcript.
     pub fn reject(&mut self, session: SessionId, rejection: Rejection) {
-        let what = format!("reject {session}: {}", rejection.status);
-        let result = self.server.connection.reject(self.now, session, rejection);
-        self.remark_result(&what, result);
+        M::reject(self, session, rejection);
     }
 
     /// [`Connection::close`].
@@ -184,39 +210,17 @@ impl Pair {
         let (now, message) = (self.now, message.into());
         let what = format!("close {session}: {code} {:?}", message.as_str());
         self.remark(side, &what);
-        let connection = &mut self.end(side).connection;
-        connection.close(now, session, code, message);
+        self.end(side).machine.close(now, session, code, message);
     }
 
     /// [`Connection::shutdown`].
     pub fn shutdown(&mut self, side: Side, code: u32, message: impl Into<CloseMessage>) {
         let (now, message) = (self.now, message.into());
         self.remark(side, &format!("shut down: {code} {:?}", message.as_str()));
-        self.end(side).connection.shutdown(now, code, message);
-    }
-
-    fn remark_result(&mut self, what: &dyn Display, result: Result<(), AnswerError>) {
-        match result {
-            Ok(()) => self.remark(Side::Server, what),
-            Err(error) => self.remark(Side::Server, &format_args!("{what}: {error}")),
-        }
+        self.end(side).machine.shutdown(now, code, message);
     }
 
     // ---- what needs a stream of QUIC's
-
-    /// Client: asks for a session.
-    ///
-    /// # Errors
-    /// Those of [`Connection::connect`].
-    pub fn connect(&mut self, request: &Request) -> Result<SessionId, ConnectError> {
-        let stream = self.client.peek_stream(Dir::Bi);
-        let permit = self.client.connection.connect(self.now, request)?;
-        let session = permit.bind(stream);
-        self.client.next_stream(Dir::Bi);
-        let remark = format!("connect {session}: {}", request.uri);
-        self.remark(Side::Client, &remark);
-        Ok(session)
-    }
 
     /// Opens a stream of a session.
     ///
@@ -230,7 +234,7 @@ impl Pair {
     ) -> Result<StreamId, OpenError> {
         let end = self.end(side);
         let stream = end.peek_stream(dir);
-        end.connection.open(session, dir)?.bind(stream);
+        end.machine.open(session, dir, stream)?;
         end.next_stream(dir);
         self.remark(side, &format!("open {session}/{stream}"));
         self.drain(side);
@@ -243,10 +247,8 @@ impl Pair {
     /// Those of [`Connection::credit`].
     pub fn write(&mut self, side: Side, stream: StreamId, data: &[u8]) -> Result<usize, SendError> {
         self.drain(side);
-        let credit = self.end(side).connection.credit(stream)?;
-        let data = Bytes::copy_from_slice(credit.clamp(data));
-        credit.spend(data.len());
-        let len = data.len();
+        let len = self.end(side).machine.write(stream, data)?;
+        let data = Bytes::copy_from_slice(data.get(..len).unwrap_or(data));
         let fin = false;
         self.send(side, Input::StreamData { stream, data, fin });
         Ok(len)
@@ -262,8 +264,7 @@ impl Pair {
         session: SessionId,
         payload: &[u8],
     ) -> Result<(), DatagramError> {
-        let permit = self.end(side).connection.datagram(session)?;
-        let data = permit.encode(payload);
+        let data = self.end(side).machine.datagram(session, payload)?;
         self.send(side, Input::DatagramReceived { data });
         Ok(())
     }
@@ -278,7 +279,7 @@ impl Pair {
 
     /// QUIC at one end says that the connection is over; the other end is told nothing.
     pub fn lose_connection(&mut self, side: Side, reason: ConnectionLost) {
-        self.end(side).closed = true;
+        self.end(side).quic.closed = true;
         self.tell(side, Input::ConnectionClosed { reason });
     }
 
@@ -288,6 +289,12 @@ impl Pair {
         self.drain(from);
         self.remark(from, &"what follows was not sent by this machine");
         self.send(from, input);
+    }
+
+    /// As [`send_as`](Self::send_as), and nothing of it is lost on the way.
+    pub(super) fn send_safely(&mut self, from: Side, input: Input) {
+        self.drain(from);
+        self.link.send_safely(self.now, from.other(), input);
     }
 
     // ---- time
@@ -350,7 +357,7 @@ impl Pair {
         }
         while let Some(parcel) = self.link.arrival(self.now) {
             let now = self.now;
-            self.end(parcel.to).idle = now + IDLE_TIMEOUT;
+            self.end(parcel.to).quic.idle = now + IDLE_TIMEOUT;
             self.arrive(parcel.to, parcel.input);
             self.drain_both();
         }
@@ -359,14 +366,14 @@ impl Pair {
     fn expire(&mut self, side: Side) {
         let (now, cut) = (self.now, self.link.is_cut());
         let end = self.end(side);
-        if end.closed {
+        if end.quic.closed {
             return;
         }
-        if cut && end.idle <= now {
+        if cut && end.quic.idle <= now {
             let reason = ConnectionLost::IdleTimeout;
-            end.closed = true;
+            end.quic.closed = true;
             self.tell(side, Input::ConnectionClosed { reason });
-        } else if end.connection.poll_timeout().is_some_and(|due| due <= now) {
+        } else if end.machine.poll_timeout().is_some_and(|due| due <= now) {
             self.tell(side, Input::Timeout);
         }
         self.drain(side);
@@ -381,7 +388,7 @@ impl Pair {
     }
 
     /// One end.
-    pub fn end(&mut self, side: Side) -> &mut End {
+    pub fn end(&mut self, side: Side) -> &mut End<M> {
         match side {
             Side::Client => &mut self.client,
             Side::Server => &mut self.server,
@@ -393,240 +400,4 @@ impl Pair {
         let at = self.elapsed();
         self.script.remark(at, side, text);
     }
-
-    // ---- QUIC, as far as it matters
-
-    fn tell(&mut self, side: Side, input: Input) {
-        let (at, now) = (self.elapsed(), self.now);
-        self.script.input(at, side, &input);
-        self.end(side).connection.handle(now, input);
-    }
-
-    fn send(&mut self, from: Side, input: Input) {
-        let to = from.other();
-        self.link.send(self.now, to, input);
-    }
-
-    fn arrive(&mut self, side: Side, input: Input) {
-        if self.end(side).closed {
-            return;
-        }
-        match input {
-            Input::StreamData { stream, .. } | Input::StreamReset { stream, .. } => {
-                if matches!(input, Input::StreamData { fin: true, .. }) {
-                    self.send(side, Input::StreamAcknowledged { stream });
-                }
-                let end = self.end(side);
-                if end.stopped.contains(&stream) || end.finished.contains(&stream) {
-                    return;
-                }
-                if !matches!(input, Input::StreamData { fin: false, .. }) {
-                    end.finished.insert(stream);
-                }
-                end.inbox.entry(stream).or_default().pieces.push_back(input);
-                self.read(side, stream);
-            }
-            Input::StreamStopped { stream, .. } => {
-                self.read(side, stream);
-                self.tell(side, input);
-            }
-            Input::ConnectionClosed { .. } => {
-                self.end(side).closed = true;
-                self.tell(side, input);
-            }
-            Input::Written { .. }
-            | Input::StreamWritable { .. }
-            | Input::StreamAcknowledged { .. }
-            | Input::StreamsAvailable { .. }
-            | Input::DatagramReceived { .. }
-            | Input::Timeout => self.tell(side, input),
-        }
-    }
-
-    /// Reads a stream while the machine wants it.
-    fn read(&mut self, side: Side, stream: StreamId) {
-        loop {
-            let end = self.end(side);
-            if !end.connection.wants(stream) {
-                return;
-            }
-            let Some(inbox) = end.inbox.get_mut(&stream) else {
-                return;
-            };
-            let Some(mut input) = inbox.pieces.pop_front() else {
-                end.inbox.remove(&stream);
-                return;
-            };
-            while self.link.merges() {
-                let Some(inbox) = self.end(side).inbox.get_mut(&stream) else {
-                    break;
-                };
-                if !merge(&mut input, &mut inbox.pieces) {
-                    break;
-                }
-            }
-            self.tell(side, input);
-        }
-    }
-
-    fn drain_both(&mut self) {
-        self.drain(Side::Client);
-        self.drain(Side::Server);
-    }
-
-    /// Carries out what an end wants, and keeps what it tells.
-    fn drain(&mut self, side: Side) {
-        while let Some(output) = self.end(side).connection.poll() {
-            let at = self.elapsed();
-            match output {
-                Output::Event(event) => {
-                    self.script.event(at, side, &event);
-                    self.end(side).events.push_back(event);
-                }
-                Output::Action(action) => {
-                    self.script.action(at, side, &action);
-                    self.perform(side, action);
-                }
-            }
-        }
-    }
-
-    fn perform(&mut self, side: Side, action: Action) {
-        match action {
-            Action::Write {
-                stream,
-                mut data,
-                fin,
-            } => {
-                let len = self.link.takes(data.len());
-                let fin = fin && len == data.len();
-                let blocked = len < data.len();
-                data.truncate(len);
-                if len > 0 || fin {
-                    self.send(side, Input::StreamData { stream, data, fin });
-                }
-                self.tell(side, Input::Written { stream, len, fin });
-                if blocked {
-                    self.link
-                        .send(self.now, side, Input::StreamWritable { stream });
-                }
-            }
-            Action::Read { stream } => self.read(side, stream),
-            Action::Reset { stream, code, .. } => {
-                let final_size = None;
-                self.send(
-                    side,
-                    Input::StreamReset {
-                        stream,
-                        code,
-                        final_size,
-                    },
-                );
-            }
-            Action::StopSending { stream, code } => {
-                let end = self.end(side);
-                end.stopped.insert(stream);
-                end.inbox.remove(&stream);
-                self.send(side, Input::StreamStopped { stream, code });
-            }
-            Action::CloseConnection { code, reason } => self.close_quic(side, code, reason),
-        }
-    }
-
-    fn close_quic(&mut self, side: Side, code: u64, reason: &'static str) {
-        if std::mem::replace(&mut self.end(side).closed, true) {
-            return;
-        }
-        let reason = Bytes::from_static(reason.as_bytes());
-        let reason = ConnectionLost::PeerApplication { code, reason };
-        self.send(side, Input::ConnectionClosed { reason });
-    }
-}
-
-impl End {
-    fn new(connection: Connection, now: Instant) -> Self {
-        Self {
-            connection,
-            events: VecDeque::new(),
-            inbox: BTreeMap::new(),
-            stopped: BTreeSet::new(),
-            finished: BTreeSet::new(),
-            opened_bi: 0,
-            opened_uni: 0,
-            closed: false,
-            idle: now + IDLE_TIMEOUT,
-        }
-    }
-
-    /// The next event that was not taken.
-    pub fn next_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
-    }
-
-    /// The events that were not taken, which stay.
-    pub fn events(&self) -> impl Iterator<Item = &Event> + '_ {
-        self.events.iter()
-    }
-
-    /// All events that were not taken.
-    pub fn take_events(&mut self) -> Vec<Event> {
-        self.events.drain(..).collect()
-    }
-
-    fn has_opened(&self, session: SessionId) -> bool {
-        self.events.iter().any(
-            |event| matches!(event, Event::SessionOpened { session: id, .. } if *id == session),
-        )
-    }
-
-    fn deadline(&self, cut: bool) -> Option<Instant> {
-        if self.closed {
-            return None;
-        }
-        let idle = cut.then_some(self.idle);
-        [self.connection.poll_timeout(), idle]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    /// The stream that QUIC would open next.
-    fn peek_stream(&self, dir: Dir) -> StreamId {
-        let index = match dir {
-            Dir::Bi => self.opened_bi,
-            Dir::Uni => self.opened_uni,
-        };
-        StreamId::new(self.connection.side(), dir, index)
-    }
-
-    fn next_stream(&mut self, dir: Dir) -> StreamId {
-        let stream = self.peek_stream(dir);
-        match dir {
-            Dir::Bi => self.opened_bi += 1,
-            Dir::Uni => self.opened_uni += 1,
-        }
-        stream
-    }
-}
-
-/// Adds the next piece of the same stream to this one. False when there is none to add.
-fn merge(input: &mut Input, pieces: &mut VecDeque<Input>) -> bool {
-    let Input::StreamData { data, fin, .. } = input else {
-        return false;
-    };
-    let Some(Input::StreamData {
-        data: more,
-        fin: last,
-        ..
-    }) = pieces.front()
-    else {
-        return false;
-    };
-    let mut both = BytesMut::with_capacity(data.len() + more.len());
-    both.extend_from_slice(data);
-    both.extend_from_slice(more);
-    *data = both.freeze();
-    *fin |= *last;
-    pieces.pop_front();
-    true
 }

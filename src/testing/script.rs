@@ -42,6 +42,10 @@ impl Script {
         self.line(at, side, "->", &Out(action));
     }
 
+    pub(crate) fn told(&mut self, at: Duration, side: Side, event: &dyn Display) {
+        self.line(at, side, "**", event);
+    }
+
     pub(crate) fn event(&mut self, at: Duration, side: Side, event: &Event) {
         self.line(at, side, "**", &Told(event));
     }

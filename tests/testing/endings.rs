@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use webtransport_session::{
-    CloseReason, Event, SessionId, Side,
+    CloseReason, Config, Dir, Event, SessionId, Side, session,
     testing::{Ending, Link, Pair},
 };
 
@@ -35,9 +35,59 @@ fn every_ending_gives_exactly_the_reason_that_it_states() {
             let script = pair.script();
             assert_eq!(told, ending.reason(), "{ending} at the {side:?}:\n{script}");
             assert_eq!(told.label(), ending.reason().label());
-            let connection = &pair.end(side).connection;
+            let connection = &pair.end(side).machine;
             assert_eq!(connection.sessions().next(), None, "{ending}");
         }
+    }
+}
+
+#[test]
+fn a_session_alone_gives_the_same_reasons() {
+    for ending in Ending::all() {
+        for (&side, seed) in ending.sides().iter().zip(0..) {
+            for link in [Link::perfect(), Link::seeded(seed)] {
+                let mut pair = ending.session_pair(side, link);
+                pair.play(side, &ending);
+                let events = pair.end(side).take_events();
+                let (last, before) = events.split_last().unwrap();
+                let reason = ending.reason();
+                let script = pair.script();
+                let closed = session::Event::Closed { reason };
+                assert_eq!(*last, closed, "{ending} at the {side:?}:\n{script}");
+                let is_end =
+                    |event: &session::Event| matches!(event, session::Event::Closed { .. });
+                assert!(!before.iter().any(is_end), "{script}");
+            }
+        }
+    }
+}
+
+#[test]
+fn sessions_alone_have_streams_and_datagrams() {
+    for seed in 0..200 {
+        let mut link = Link::seeded(seed);
+        link.datagrams_lost = 0;
+        link.datagrams_doubled = 0;
+        let mut pair = Pair::sessions(Config::default(), Config::default(), link);
+        let session = pair.open_session();
+        let stream = pair.open_stream(Side::Client, session, Dir::Bi).unwrap();
+        assert_eq!(pair.write(Side::Client, stream, b"some payload"), Ok(12));
+        pair.send_datagram(Side::Client, session, b"here").unwrap();
+        pair.client.machine.finish(stream).unwrap();
+        pair.run();
+        let mut told = pair.server.take_events();
+        told.sort_by_key(|event| matches!(event, session::Event::StreamOpened { .. }));
+        let payload = "here".into();
+        let expected = [
+            session::Event::DatagramReceived { payload },
+            session::Event::StreamOpened { stream },
+        ];
+        assert_eq!(told, expected, "seed {seed}:\n{}", pair.script());
+        pair.server.machine.reset(stream, 5).unwrap();
+        pair.run();
+        let code = Some(5);
+        let reset = session::Event::StreamReset { stream, code };
+        assert_eq!(pair.client.take_events(), [reset]);
     }
 }
 

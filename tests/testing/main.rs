@@ -30,7 +30,7 @@ fn a_close_gives_its_code_and_message_whatever_the_link_does() {
             pair.send_datagram(side, session, b"here").unwrap();
         }
         let now = pair.now();
-        pair.client.connection.close(now, session, 7, "bye");
+        pair.client.machine.close(now, session, 7, "bye");
         pair.wait(Duration::from_secs(5));
         let peer = CloseReason::Peer {
             code: 7,
@@ -51,8 +51,8 @@ fn a_close_gives_its_code_and_message_whatever_the_link_does() {
             local,
             "seed {seed}"
         );
-        assert!(pair.client.connection.is_settled(), "seed {seed}");
-        assert!(pair.server.connection.is_settled(), "seed {seed}");
+        assert!(pair.client.machine.is_settled(), "seed {seed}");
+        assert!(pair.server.machine.is_settled(), "seed {seed}");
     }
 }
 
@@ -63,7 +63,7 @@ fn the_same_seed_gives_the_same_transcript() {
         let session = pair.open_session();
         pair.send_datagram(Side::Client, session, b"here").unwrap();
         let now = pair.now();
-        pair.server.connection.shutdown(now, 1, "closing time");
+        pair.server.machine.shutdown(now, 1, "closing time");
         pair.wait(Duration::from_secs(10));
         pair.script().to_string()
     };

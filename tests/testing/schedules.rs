@@ -136,7 +136,7 @@ impl Schedule {
 
     /// What one side may do with a stream. Whether it can is not the question.
     fn command(&mut self, side: Side, stream: StreamId) {
-        let connection = &mut self.pair.end(side).connection;
+        let connection = &mut self.pair.end(side).machine;
         match self.chance.u8(..6) {
             0 => _ = connection.finish(stream),
             1 => _ = connection.reset(stream, 5),
