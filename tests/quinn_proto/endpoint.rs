@@ -368,3 +368,72 @@ fn a_session_over_one_connection_ends_once_with_its_reason() {
     assert!(matches!(net.ends()[..], [(_, reason)] if *reason == closed));
     assert!(net.server.is_empty() && net.clients[0].is_empty());
 }
+
+/// Whatever the order of a turn, and wherever it was cut short: no end is lost.
+#[test]
+fn a_connection_is_not_forgotten_before_its_end_was_told() {
+    let mut net = Network::new();
+    net.add_client();
+    net.run(SOON);
+    let peer = net.server.peers().next().unwrap();
+    // The client is silent from now on.
+    net.clients.clear();
+    let mut told = Vec::new();
+    let mut now = net.now;
+    for _ in 0..100 {
+        now += Duration::from_secs(1);
+        let _touched = net.server.peer(peer);
+        while let Some((_, event)) = net.server.poll(now) {
+            told.push(event);
+        }
+        // Later than its place.
+        net.server.handle_timeout(now);
+        while net.server.poll_transmit(now, &mut Vec::new()).is_some() {}
+    }
+    let reason = CloseReason::ConnectionLost(ConnectionLost::IdleTimeout);
+    assert!(
+        matches!(&told[..], [Event::SessionClosed { reason: why, .. }, Event::ConnectionClosed { .. }] if *why == reason),
+        "{told:?}"
+    );
+    assert!(net.server.is_empty());
+}
+
+#[test]
+fn what_is_commanded_after_the_turn_makes_the_next_one_due() {
+    let mut net = Network::new();
+    net.add_client();
+    net.run(SOON);
+    let now = net.now;
+    let peer = net.server.peers().next().unwrap();
+    let session = net.opened(peer);
+    assert!(net.server.poll_timeout().unwrap() > now);
+    let sessions = net.server.peer(peer).unwrap().sessions();
+    sessions.close(now, session, 7, "kicked");
+    assert!(net.server.poll_timeout().unwrap() <= now);
+    net.turn();
+    assert!(net.server.poll_timeout().unwrap() > now);
+}
+
+#[test]
+fn a_client_proves_its_address_when_it_is_asked_to() {
+    let mut net = Network::new();
+    net.add_client();
+    net.turn();
+    let now = net.now;
+    let mut retries = 0;
+    for _ in 0..10 {
+        for (from, to, packet) in std::mem::take(&mut net.wire) {
+            let incoming = net.at(to).handle(now, socket_of(from), None, None, packet);
+            match incoming.map(|incoming| net.server.retry(incoming)) {
+                Some(Ok(())) => retries += 1,
+                Some(Err(again)) => assert!(net.server.accept(now, *again).is_some()),
+                None => {}
+            }
+        }
+        net.turn();
+    }
+    assert_eq!(retries, 1);
+    net.run(SOON);
+    assert_eq!(net.server.len(), 1);
+    net.opened(net.server.peers().next().unwrap());
+}

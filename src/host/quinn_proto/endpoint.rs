@@ -46,6 +46,8 @@ pub struct Endpoint {
     sending: BTreeSet<PeerId>,
     timers: BTreeSet<(Instant, PeerId)>,
     answers: VecDeque<(Transmit, Vec<u8>)>,
+    /// The latest time that the caller told.
+    now: Option<Instant>,
 }
 
 /// Names a connection of an [`Endpoint`]. Never used again.
@@ -55,12 +57,14 @@ pub struct PeerId(u64);
 /// A connection and the sessions on it.
 #[derive(Debug)]
 pub struct Peer {
-    /// QUIC.
+    /// QUIC. Do not close it here, or nobody can tell the code: see [`abort`](Self::abort).
     pub quic: quic::Connection,
     /// Its sessions.
     pub host: Host,
     handle: ConnectionHandle,
     armed: Option<Instant>,
+    /// Its host has told everything, and nothing has happened since.
+    is_polled: bool,
 }
 
 impl Endpoint {
@@ -96,6 +100,7 @@ impl Endpoint {
             sending: BTreeSet::new(),
             timers: BTreeSet::new(),
             answers: VecDeque::new(),
+            now: None,
         }
     }
 
@@ -112,6 +117,7 @@ impl Endpoint {
         server: SocketAddr,
         server_name: &str,
     ) -> Result<PeerId, quic::ConnectError> {
+        self.tick(now);
         let (handle, quic) = self.quic.connect(now, config, server, server_name)?;
         let host = Host::client(Arc::clone(&self.config));
         Ok(self.add(handle, quic, host))
@@ -119,7 +125,12 @@ impl Endpoint {
 
     /// Server: takes a connection that [`handle`](Self::handle) gave. `None`: it failed already,
     /// and was answered.
+    ///
+    /// Each costs about 25 kB before its client has proven its address: above a number of
+    /// [connections](Self::len) that you can afford, [`retry`](Self::retry) or
+    /// [`refuse`](Self::refuse).
     pub fn accept(&mut self, now: Instant, incoming: Incoming) -> Option<PeerId> {
+        self.tick(now);
         let mut answer = Vec::new();
         match self.quic.accept(incoming, now, &mut answer, None) {
             Ok((handle, quic)) => {
@@ -142,10 +153,27 @@ impl Endpoint {
         self.answer(transmit, answer);
     }
 
-    /// A connection, to be commanded: what that leaves to do is done by the next turn. `None` once
-    /// its last packet is out, which is some time after [`Event::ConnectionClosed`].
+    /// Server: asks a client to prove its address before it is taken.
+    ///
+    /// # Errors
+    /// The connection again, when it has done so already.
+    pub fn retry(&mut self, incoming: Incoming) -> Result<(), Box<Incoming>> {
+        let mut answer = Vec::new();
+        match self.quic.retry(incoming, &mut answer) {
+            Ok(transmit) => {
+                self.answer(transmit, answer);
+                Ok(())
+            }
+            Err(again) => Err(Box::new(again.into_incoming())),
+        }
+    }
+
+    /// A connection, to be commanded: what that leaves to do is done by the next turn, which is due
+    /// at once. `None` when it is over and its last packet is out, which is some time after
+    /// [`Event::ConnectionClosed`].
     pub fn peer(&mut self, id: PeerId) -> Option<&mut Peer> {
         let peer = self.peers.get_mut(&id)?;
+        peer.is_polled = false;
         self.active.insert(id);
         Some(peer)
     }
@@ -181,6 +209,7 @@ impl Endpoint {
             host,
             handle,
             armed: None,
+            is_polled: false,
         };
         self.ids.insert(handle, id);
         self.peers.insert(id, peer);
@@ -202,6 +231,7 @@ impl Endpoint {
         ecn: Option<EcnCodepoint>,
         datagram: BytesMut,
     ) -> Option<Incoming> {
+        self.tick(now);
         let mut answer = Vec::new();
         match self
             .quic
@@ -219,15 +249,19 @@ impl Endpoint {
         None
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due. To be asked when there is nothing left
-    /// to transmit.
+    /// When the next turn is due, should nothing arrive. In the past while there is something left
+    /// to poll or to transmit.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.first().map(|&(due, _)| due)
+        let is_busy =
+            !(self.active.is_empty() && self.sending.is_empty() && self.answers.is_empty());
+        let due = self.timers.first().map(|&(due, _)| due);
+        if is_busy { self.now } else { due }
     }
 
     /// Lets the timers run out whose time has come.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.tick(now);
         while let Some(&(due, id)) = self.timers.first().filter(|&&(due, _)| due <= now) {
             self.timers.remove(&(due, id));
             let Some(peer) = self.peer(id) else {
@@ -246,6 +280,7 @@ impl Endpoint {
                 if let Some(event) = peer.host.poll(&mut peer.quic, now) {
                     return Some((id, event));
                 }
+                peer.is_polled = true;
                 self.sending.insert(id);
             }
             self.active.remove(&id);
@@ -280,7 +315,8 @@ impl Endpoint {
             return;
         };
         // Not at `ConnectionClosed`: our own CONNECTION_CLOSE is still to be sent, perhaps again.
-        let over = peer.quic.is_drained();
+        // Nor before that was told.
+        let over = peer.quic.is_drained() && peer.is_polled;
         let due = if over { None } else { peer.due() };
         if due != peer.armed {
             let before = std::mem::replace(&mut peer.armed, due);
@@ -293,6 +329,10 @@ impl Endpoint {
             self.ids.remove(&peer.handle);
             self.peers.remove(&id);
         }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.now = self.now.max(Some(now));
     }
 
     fn answer(&mut self, transmit: Transmit, bytes: Vec<u8>) {
