@@ -180,16 +180,16 @@ impl CloseReason {
     ///
     /// | word | what happened | endings |
     /// |---|---|---|
-    /// | `peer-close` | the peer sent a close capsule | E01 E02 E03 E06 E10 E11 |
-    /// | `peer-fin` | the peer sent a bare FIN | E04 |
-    /// | `local-close` | our application closed it | E60 E63 E64 |
-    /// | `peer-reset` | the peer reset the CONNECT stream | E07 E33 |
-    /// | `peer-stop` | the peer stopped reading the CONNECT stream | E08 E12 E29 |
+    /// | `peer-close` | the peer sent a close capsule | E01 E02 E03 E06 E10 E11 E12 |
+    /// | `peer-fin` | the peer sent a bare FIN | E04 E12 E39 |
+    /// | `local-close` | our application closed it | E60 E62 E63 E64 E65 |
+    /// | `peer-reset` | the peer reset the CONNECT stream | E07 E09 E33 E39 |
+    /// | `peer-stop` | the peer stopped reading the CONNECT stream | E08 E09 E12 E29 E39 |
     /// | `go-away` | the server went away before it processed the request | E35 |
-    /// | `rejected-by-peer` | the server answered with another status than 2xx | E30 E31 |
+    /// | `rejected-by-peer` | the server answered with another status than 2xx | E29 E30 E31 |
     /// | `rejected-by-us` | our application did | E37 |
     /// | `withdrawn` | the client took the request back | E36 |
-    /// | `violation` | the peer broke a rule of the session | E20 to E27, E34, N06 |
+    /// | `violation` | the peer broke a rule of the session | E20 to E27, E34; N06 beyond its limit |
     /// | `request-timeout` | no answer in time | E50 |
     /// | `inactivity` | nothing received for too long | E51 |
     ///

@@ -154,7 +154,10 @@ impl<K: Copy + Ord> Game<K> {
 
 #[cfg(test)]
 mod tests {
-    use webtransport_session::CloseVia;
+    use webtransport_session::{
+        CloseVia, Event, SessionId, Side,
+        testing::{Ending, Link, Stage},
+    };
 
     use super::*;
     use crate::clock;
@@ -173,6 +176,51 @@ mod tests {
         assert_ne!(game.spawn(1, now), game.spawn(2, now));
         assert!(game.despawn(1, &left(), now).is_some());
         assert_eq!(game.players(), [2]);
+    }
+
+    /// What the server does about the events of a session, and nothing else.
+    fn on_event(game: &mut Game<SessionId>, event: &Event, now: Instant) {
+        match event {
+            Event::SessionOpened { session, .. } => {
+                game.spawn(*session, now);
+            }
+            Event::DatagramReceived { session, payload } => {
+                game.heard(*session, payload, now);
+            }
+            Event::SessionClosed { session, reason } => {
+                game.despawn(*session, reason, now);
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn nobody_stays_however_the_session_ends() {
+        let endings = Ending::all().into_iter();
+        for ending in endings.filter(|ending| ending.sides().contains(&Side::Server)) {
+            for link in [Link::perfect(), Link::seeded(7)] {
+                let mut pair = ending.pair(Side::Server, link);
+                pair.play(Side::Server, &ending);
+                let mut game = Game::default();
+                let mut most = 0;
+                for event in pair.server.events() {
+                    on_event(&mut game, event, pair.now());
+                    most = most.max(game.players().len());
+                }
+                assert_eq!(game.players(), [], "{ending}:\n{}", pair.script());
+                let opens = ending.stage() == Stage::Open || ending.id() == "E39";
+                assert_eq!(most, usize::from(opens), "{ending}");
+                // The others are told, with the reason's label.
+                let told = game.last_departure().map(<[u8]>::to_vec);
+                let label = ending.reason().label();
+                let names = |told: &Vec<u8>| String::from_utf8_lossy(told).contains(label);
+                assert_eq!(
+                    told.as_ref().is_some_and(names),
+                    opens,
+                    "{ending}: {told:?}"
+                );
+            }
+        }
     }
 
     #[test]

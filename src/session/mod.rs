@@ -41,7 +41,8 @@
 //! *abort(c)*: RESET_STREAM(c) on our half of the CONNECT stream unless it has its FIN, and
 //! STOP_SENDING(c) on the other half if it is open. The last column is followed by RESET_STREAM and
 //! STOP_SENDING with WT_SESSION_GONE for every half of the session's streams that is still alive.
-//! What is not listed changes nothing.
+//! What is not listed changes nothing, with one exception: bytes behind the close capsule are
+//! answered with H3_MESSAGE_ERROR, on our half too although it has its FIN (§6, E11).
 //!
 #![doc = include_str!("life.md")]
 

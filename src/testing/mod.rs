@@ -24,6 +24,8 @@
 //! assert!(told.contains(&Event::SessionClosed { session, reason: lost }), "{}", pair.script());
 //! # Ok::<(), webtransport_session::DatagramError>(())
 //! ```
+//!
+#![doc = include_str!("chapter.md")]
 
 mod end;
 mod ending;
