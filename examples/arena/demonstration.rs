@@ -25,6 +25,8 @@ use crate::{
     ways::Way,
 };
 
+/// How often it is looked whether both threads are still there.
+const GLANCE: Duration = Duration::from_millis(250);
 /// By then the slowest way has long come to its end.
 const PATIENCE: Duration = Duration::from_secs(25);
 /// How long to look for an end too many, after the last one that is due.
@@ -73,7 +75,10 @@ pub(crate) fn run(output: Output) -> Result<bool, Failure> {
         let server = start(scope, "server", || server.run(&stop))?;
         let players = start(scope, "players", || players.run(&stop));
         let watched = match &players {
-            Ok(_) => watch(&arrivals, &mut scores, output),
+            Ok(players) => {
+                let is_lost = || server.is_finished() || players.is_finished();
+                watch(&arrivals, &mut scores, output, is_lost)
+            }
             Err(_) => Ok(()),
         };
         stop.store(true, Ordering::Relaxed);
@@ -108,17 +113,23 @@ fn rules() -> Rules {
 }
 
 /// Follows what happens until everybody has left, or should have.
-fn watch(arrivals: &Receiver<News>, scores: &mut Scores, output: Output) -> Result<(), Failure> {
+fn watch(
+    arrivals: &Receiver<News>,
+    scores: &mut Scores,
+    output: Output,
+    is_lost: impl Fn() -> bool,
+) -> Result<(), Failure> {
     let mut until = clock::now() + PATIENCE;
     let mut is_complete = false;
     loop {
         let patience = until.saturating_duration_since(clock::now());
-        let report = match arrivals.recv_timeout(patience) {
+        let report = match arrivals.recv_timeout(patience.min(GLANCE)) {
             Ok(News::Noticed(report)) => report,
             Ok(News::Acted(way, at)) => {
                 scores.acted(way, at);
                 continue;
             }
+            Err(RecvTimeoutError::Timeout) if patience > GLANCE && !is_lost() => continue,
             // Time is up, or a thread has failed, and will say why.
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(()),
         };

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     let task = match arguments::parse(std::env::args_os()) {
         Ok(task) => task,
         Err(error) => {
-            eprintln!("arena: {error}; `--help` says what there is");
+            complain(&format_args!("{error}; `--help` says what there is"));
             return ExitCode::from(MISUSED);
         }
     };
@@ -58,9 +58,14 @@ fn main() -> ExitCode {
         Task::Serve(options) => people::run(options).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|failure| {
-        eprintln!("arena: {failure}");
+        complain(&failure);
         ExitCode::FAILURE
     })
+}
+
+/// One line for people. Where even that cannot be written, the exit status has to do.
+fn complain(about: &dyn std::fmt::Display) {
+    let _unheard = writeln!(io::stderr(), "arena: {about}");
 }
 
 /// Why the arena cannot open, or cannot stay open.
@@ -78,7 +83,7 @@ enum Failure {
         address: std::net::SocketAddr,
         error: io::Error,
     },
-    #[error("cannot read the {what} from {}: {error}", file.display())]
+    #[error("cannot read the {what} from {file:?}: {error}")]
     Unreadable {
         what: &'static str,
         file: std::path::PathBuf,
