@@ -7,18 +7,15 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::Duration,
 };
 
-use bytes::Bytes;
 use tracing::{
     Event, Metadata, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Id, Record},
 };
-use webtransport_session::{
-    Config, Connection, ConnectionLost, Input, Response, Support, Transport,
-};
+use webtransport_session::{Side, testing::Pair};
 
 /// Keeps each span and event as one line.
 #[derive(Clone, Default)]
@@ -68,31 +65,25 @@ fn each_end_is_one_event_in_the_span_of_its_connection() {
     let subscriber = Lines::default();
     let lines = subscriber.lines.clone();
     tracing::subscriber::with_default(subscriber, || {
-        #[expect(clippy::disallowed_methods, reason = "an origin; only offsets matter")]
-        let now = Instant::now();
-        let mut server = Connection::server(Arc::new(Config::default()));
-        server.start(now, 3.into(), Transport::new(Support::Yes));
-        let feed = |server: &mut Connection, stream: u64, data: &'static [u8]| {
-            let (data, fin) = (Bytes::from_static(data), false);
-            let stream = stream.into();
-            server.handle(now, Input::StreamData { stream, data, fin });
-        };
-        feed(&mut server, 2, b"\x00\x04\x07\x33\x01\xab\x60\x37\x42\x01");
-        let connect =
-            b"\x01\x2a\0\0\xcf\x27\x02:protocol\x0cwebtransport\xd7\x50\x0bexample.org\xc1";
-        feed(&mut server, 0, connect);
-        let session = server.sessions().next().unwrap();
-        server.accept(now, session, Response::default()).unwrap();
-        feed(&mut server, 0, b"\x00\x0a\x68\x43\x07\0\0\0\x07a\nb"); // close(7, "a\nb")
-        let reason = ConnectionLost::IdleTimeout;
-        server.handle(now, Input::ConnectionClosed { reason });
+        let mut pair = Pair::new();
+        let session = pair.open_session();
+        pair.close(Side::Client, session, 7, "a\nb");
+        pair.run();
+        pair.link.cut();
+        pair.wait(Duration::from_secs(40));
     });
     assert_eq!(
         *lines.lock().unwrap(),
         [
+            "span webtransport side=Client",
             "span webtransport side=Server",
-            "in 1: message=session closed session=0 label=\"peer-close\" \
+            "in 1: message=session closed session=0 label=\"local-close\" \
+             reason=closed by us with code 7: \"a\\nb\"",
+            "in 2: message=session closed session=0 label=\"peer-close\" \
              reason=closed by the peer with code 7: \"a\\nb\"",
+            // A server closes a connection that carries no session.
+            "in 2: message=connection closed label=\"local-connection-close\" \
+             reason=closed by us with code 0x100",
             "in 1: message=connection closed label=\"idle-timeout\" reason=QUIC idle timeout",
         ]
     );
