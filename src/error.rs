@@ -36,6 +36,10 @@ pub enum ConnectError {
     /// The request itself cannot be sent.
     #[error(transparent)]
     InvalidRequest(#[from] InvalidRequest),
+    /// The request's headers are larger than the server said it takes (RFC 9114 §4.2.2), or than
+    /// [`Limits::unwritten_bytes`](crate::Limits::unwritten_bytes).
+    #[error("more header fields than the server takes")]
+    HeadersTooLarge,
     /// The connection has ended.
     #[error("the connection is over")]
     Closed,
@@ -51,6 +55,10 @@ pub enum AnswerError {
     /// A chosen protocol has to be one of the request's (draft §3.3).
     #[error("the client did not offer this protocol")]
     ProtocolNotOffered,
+    /// The answer's headers are larger than the client said it takes (RFC 9114 §4.2.2), or than
+    /// [`Limits::unwritten_bytes`](crate::Limits::unwritten_bytes). The request still waits.
+    #[error("more header fields than the client takes")]
+    HeadersTooLarge,
 }
 
 /// A stream of a session cannot be opened.

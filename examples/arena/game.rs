@@ -179,6 +179,7 @@ mod tests {
     }
 
     /// What the server does about the events of a session, and nothing else.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "as the server does")]
     fn on_event(game: &mut Game<SessionId>, event: &Event, now: Instant) {
         match event {
             Event::SessionOpened { session, .. } => {

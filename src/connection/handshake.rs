@@ -207,8 +207,16 @@ pub(super) fn response_of(
     })
 }
 
+/// A HEADERS frame of ours.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) frame: Bytes,
+    /// Of the field section, as the peer's limit counts it.
+    pub(super) size: u64,
+}
+
 /// The HEADERS frame of a CONNECT. `request` was validated.
-pub(super) fn connect(request: &Request, dialect: Dialect) -> Bytes {
+pub(super) fn connect(request: &Request, dialect: Dialect) -> Head {
     let authority = request.uri.authority().map_or("", Authority::as_str);
     let path = request.target();
     head(|fields| {
@@ -235,7 +243,7 @@ pub(super) fn connect(request: &Request, dialect: Dialect) -> Bytes {
 }
 
 /// The HEADERS frame of a 2xx.
-pub(super) fn accept(response: &Response, dialect: Dialect) -> Bytes {
+pub(super) fn accept(response: &Response, dialect: Dialect) -> Head {
     head(|fields| {
         fields.encode_field(b":status", b"200");
         put(fields, dialect.response_header());
@@ -246,17 +254,20 @@ pub(super) fn accept(response: &Response, dialect: Dialect) -> Bytes {
 }
 
 /// The HEADERS frame of any other final answer.
-pub(super) fn reject(rejection: &Rejection) -> Bytes {
+pub(super) fn reject(rejection: &Rejection) -> Head {
     head(|fields| {
         fields.encode_field(b":status", rejection.status.as_str().as_bytes());
         put_all(fields, &rejection.headers);
     })
 }
 
-fn head(write: impl FnOnce(&mut Encoder<'_>)) -> Bytes {
+fn head(write: impl FnOnce(&mut Encoder<'_>)) -> Head {
     let mut section = Vec::with_capacity(128);
-    write(&mut Encoder::new(&mut section));
-    frame::encode(frame::HEADERS, &section)
+    let mut encoder = Encoder::new(&mut section);
+    write(&mut encoder);
+    let size = encoder.size();
+    let frame = frame::encode(frame::HEADERS, &section);
+    Head { frame, size }
 }
 
 fn put(fields: &mut Encoder<'_>, field: Option<(&str, &str)>) {

@@ -287,7 +287,11 @@ impl Connection {
         self.tick(now);
         let dialect = self.may_connect()?;
         request.validate()?;
-        Ok(ConnectPermit::new(self, request, dialect))
+        let head = handshake::connect(request, dialect);
+        if !self.may_send(&head) {
+            return Err(ConnectError::HeadersTooLarge);
+        }
+        Ok(ConnectPermit::new(self, request, head.frame, dialect))
     }
 
     /// Server: accepts a request with 200. [`Event::SessionOpened`] follows.
@@ -295,7 +299,7 @@ impl Connection {
     /// # Errors
     /// [`AnswerError::Gone`] when the client left meanwhile, which is normal;
     /// [`AnswerError::ProtocolNotOffered`] when the response names a protocol that the request did
-    /// not.
+    /// not; [`AnswerError::HeadersTooLarge`]. After both the request still waits for its answer.
     pub fn accept(
         &mut self,
         now: Instant,
@@ -312,7 +316,8 @@ impl Connection {
     /// follows. A status below 300 is sent as 500.
     ///
     /// # Errors
-    /// [`AnswerError::Gone`] when the client left meanwhile, which is normal.
+    /// [`AnswerError::Gone`] when the client left meanwhile, which is normal;
+    /// [`AnswerError::HeadersTooLarge`]: the request still waits for its answer.
     pub fn reject(
         &mut self,
         now: Instant,

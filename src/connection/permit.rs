@@ -1,5 +1,7 @@
 //! Permissions to open: ask, open the stream on QUIC, bind its id.
 
+use bytes::Bytes;
+
 use super::Connection;
 use crate::{Dialect, Dir, Request, SessionId, Side, StreamId};
 
@@ -10,6 +12,7 @@ use crate::{Dialect, Dir, Request, SessionId, Side, StreamId};
 pub struct ConnectPermit<'a> {
     connection: &'a mut Connection,
     request: &'a Request,
+    head: Bytes,
     dialect: Dialect,
     bound: bool,
 }
@@ -18,11 +21,13 @@ impl<'a> ConnectPermit<'a> {
     pub(super) fn new(
         connection: &'a mut Connection,
         request: &'a Request,
+        head: Bytes,
         dialect: Dialect,
     ) -> Self {
         Self {
             connection,
             request,
+            head,
             dialect,
             bound: false,
         }
@@ -37,7 +42,7 @@ impl ConnectPermit<'_> {
     pub fn bind(mut self, stream: StreamId) -> SessionId {
         self.bound = true;
         self.connection
-            .bind_session(stream, self.request, self.dialect)
+            .bind_session(stream, self.request, &self.head, self.dialect)
     }
 }
 

@@ -230,7 +230,8 @@ impl Connection {
         let ended = request.ended;
         request.phase = RequestPhase::Answered(Outgoing::default());
         self.answered += 1;
-        self.send(stream, &handshake::reject(&Rejection::from(status)), true);
+        let head = handshake::reject(&Rejection::from(status));
+        self.send(stream, &head.frame, true);
         if !ended {
             // RFC 9114 §4.1: "the server […] MAY abort reading the request stream"
             self.out.action(Action::StopSending {

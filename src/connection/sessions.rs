@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     Connection, Phase,
-    handshake::{self, Answered, Unreadable},
+    handshake::{self, Answered, Head, Unreadable},
     outgoing::Outgoing,
     request_stream::{Frames, Item},
     slot::{ConnectStream, Ending, Slot},
@@ -246,6 +246,7 @@ impl Connection {
         &mut self,
         stream: StreamId,
         request: &Request,
+        head: &[u8],
         dialect: Dialect,
     ) -> SessionId {
         let session = SessionId::from_connect_stream(stream);
@@ -263,7 +264,7 @@ impl Connection {
         connect.protocol_required = request.protocol_required;
         self.slots.insert(stream, Slot::Connect(Box::new(connect)));
         self.live += 1;
-        self.send(stream, &handshake::connect(request, dialect), false);
+        self.send(stream, head, false);
         self.arm_session(stream);
         session
     }
@@ -371,7 +372,10 @@ impl Connection {
             return Err(AnswerError::ProtocolNotOffered);
         }
         let head = handshake::accept(&response, connect.session.dialect());
-        self.send(session.connect_stream(), &head, false);
+        if !self.may_send(&head) {
+            return Err(AnswerError::HeadersTooLarge);
+        }
+        self.send(session.connect_stream(), &head.frame, false);
         self.with_session(session, |connect, now| {
             connect.protocols = Vec::new();
             connect.response = Some(Box::new(response));
@@ -396,7 +400,10 @@ impl Connection {
             rejection.status = StatusCode::INTERNAL_SERVER_ERROR;
         }
         let head = handshake::reject(&rejection);
-        self.send(session.connect_stream(), &head, false);
+        if !self.may_send(&head) {
+            return Err(AnswerError::HeadersTooLarge);
+        }
+        self.send(session.connect_stream(), &head.frame, false);
         self.with_session(session, |connect, now| {
             connect.session.reject(now, Endpoint::Local, rejection);
         });
@@ -409,6 +416,15 @@ impl Connection {
         if self.refusal.is_some_and(|(refused, _)| refused == stream) {
             self.refusal = None;
         }
+    }
+
+    /// RFC 9114 §4.2.2: "An implementation that has received this parameter SHOULD NOT send an HTTP
+    /// message header that exceeds the indicated size". Nor may one of our own making use up what
+    /// may be unwritten, or the peer is blamed for it.
+    pub(super) fn may_send(&self, head: &Head) -> bool {
+        let theirs = self.theirs.and_then(|peer| peer.max_field_section_size);
+        head.size <= theirs.unwrap_or(u64::MAX)
+            && head.frame.len() <= self.config.limits.unwritten_bytes
     }
 
     fn unanswered_request(&self, session: SessionId) -> Result<&ConnectStream, AnswerError> {

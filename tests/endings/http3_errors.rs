@@ -933,17 +933,14 @@ fn e46_answers_that_quic_does_not_take() {
 fn e46_our_close_that_overflows_what_quic_does_not_take_is_still_our_close() {
     both_roles(|side| {
         let mut config = Config::default();
-        config.limits.unwritten_bytes = 16;
+        config.limits.unwritten_bytes = 100;
         let (mut rig, session) = Rig::open_with(side, config, Dialect::Draft16);
         rig.takes = 0;
         rig.connection.drain(session);
         rig.drain();
-        rig.connection
-            .close(rig.now, session, 7, "a message longer than the limit");
-        let reason = CloseReason::Local {
-            code: 7,
-            message: CloseMessage::from("a message longer than the limit"),
-        };
+        let message = CloseMessage::from("a message longer than the limit".repeat(4));
+        rig.connection.close(rig.now, session, 7, message.clone());
+        let reason = CloseReason::Local { code: 7, message };
         let lost = ConnectionLost::Http3(Http3Error::ExcessiveLoad);
         let expected = [
             on_the_wire(Http3Error::ExcessiveLoad),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use webtransport_session::{
     AbortedBy, Action, AnswerError, CloseReason, Config, Deadline, Dialect, Dir, Endpoint, Event,
     Http3Error, Input, Output, Protocol, Rejection, Request, Response, SessionId, Side, StreamId,
@@ -801,6 +801,58 @@ fn e37_a_rejection_of_ours_goes_out_with_a_fin() {
         stop_sending(CONNECT, H3_NO_ERROR),
     ];
     rig.ends(session, reason, &and(&actions, gone));
+}
+
+#[test]
+fn e37_an_answer_with_more_headers_than_the_client_takes_is_not_sent() {
+    // The client says 1000: its SETTINGS, with the dialect's.
+    let mut settings = settings(&[(0x33, 1), (0x2c7c_f000, 1), (0x06, 1000)]);
+    settings.insert(0, 0x00);
+    for (len, limit, fits) in [
+        (800, 64 << 10, true),
+        (1000, 64 << 10, false),
+        (800, 700, false),
+    ] {
+        let mut config = Config::default();
+        config.limits.unwritten_bytes = limit;
+        let mut rig = Rig::before_settings(Side::Server, config);
+        rig.feed(rig.peer_control(), &settings);
+        rig.drain();
+        let session = rig.request_session(CONNECT);
+        let mut rejection = Rejection::from(StatusCode::FORBIDDEN);
+        let why = HeaderValue::try_from("x".repeat(len)).unwrap();
+        rejection.headers.insert("why", why.clone());
+        let mut response = Response::default();
+        response.headers.insert("why", why);
+        let (now, connection) = (rig.now, &mut rig.connection);
+        if !fits {
+            let rejected = connection.reject(now, session, rejection);
+            assert_eq!(rejected, Err(AnswerError::HeadersTooLarge));
+            let accepted = connection.accept(now, session, response.clone());
+            assert_eq!(accepted, Err(AnswerError::HeadersTooLarge));
+            assert_eq!(rig.outputs(), []);
+            response = Response::default();
+        }
+        // It still waits.
+        let (now, connection) = (rig.now, &mut rig.connection);
+        connection.accept(now, session, response).unwrap();
+    }
+}
+
+#[test]
+fn a_request_with_more_headers_than_the_server_takes_is_not_sent() {
+    let mut settings = settings(&[(0x33, 1), (0x08, 1), (0x2c7c_f000, 1), (0x06, 1000)]);
+    settings.insert(0, 0x00);
+    let mut rig = Rig::before_settings(Side::Client, Config::default());
+    rig.feed(rig.peer_control(), &settings);
+    rig.drain();
+    for (len, fits) in [(1000, false), (600, true)] {
+        let mut request = request();
+        let value = HeaderValue::try_from("x".repeat(len)).unwrap();
+        request.headers.insert("cookie", value);
+        let permit = rig.connection.connect(rig.now, &request);
+        assert_eq!(permit.is_ok(), fits, "{permit:?}");
+    }
 }
 
 #[test]

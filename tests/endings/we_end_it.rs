@@ -815,16 +815,17 @@ fn e64_requests_behind_going_away_are_rejected() {
 fn e64_shutdown_that_overflows_what_quic_does_not_take_ends_once() {
     both_roles(|side| {
         let mut config = Config::default();
-        config.limits.unwritten_bytes = 16;
+        config.limits.unwritten_bytes = 100;
         let (mut rig, session) = Rig::open_with(side, config, Dialect::Draft16);
         rig.takes = 0;
         rig.connection.go_away();
         rig.drain();
-        rig.connection.shutdown(rig.now, 7, "a long goodbye");
+        let goodbye = "a long goodbye".repeat(8);
+        rig.connection.shutdown(rig.now, 7, goodbye.as_str());
         let lost = ConnectionLost::Http3(Http3Error::ExcessiveLoad);
         let expected = [
             close_connection(0x107, "H3_EXCESSIVE_LOAD"),
-            closed(session, local(7, "a long goodbye")),
+            closed(session, local(7, &goodbye)),
             connection_closed(&lost),
         ];
         assert_eq!(rig.outputs(), expected);

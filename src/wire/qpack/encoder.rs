@@ -7,17 +7,25 @@ use super::static_table::{self, Match};
 #[derive(Debug)]
 pub(crate) struct Encoder<'a> {
     out: &'a mut Vec<u8>,
+    size: u64,
 }
 
 impl<'a> Encoder<'a> {
     /// Writes the prefix: nothing inserted, base 0.
     pub(crate) fn new(out: &'a mut Vec<u8>) -> Self {
         out.extend_from_slice(&[0, 0]);
-        Self { out }
+        Self { out, size: 0 }
+    }
+
+    /// The size of the section as RFC 9114 §4.2.2 counts it, in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
     }
 
     /// Writes a field line, in the shortest way that needs neither a dynamic table nor Huffman coding.
     pub(crate) fn encode_field(&mut self, name: &[u8], value: &[u8]) {
+        let size = name.len().saturating_add(value.len()).saturating_add(32);
+        self.size += u64::try_from(size).unwrap_or(u64::MAX);
         // RFC 9204 §7.1.3: "An encoder might also choose not to index values for fields that are
         // considered to be highly valuable or sensitive to recovery, such as the Cookie or
         // Authorization header fields." The bit asks the same of those who pass it on.
