@@ -33,6 +33,9 @@ pub struct Config {
     pub deadlines: Deadlines,
     /// The dialects that we announce and speak. All by default.
     pub dialects: Dialects,
+    /// What each session of the peer may send and open (draft §5). `None`, the default: session flow
+    /// control is not offered, and QUIC's alone applies.
+    pub flow_control: Option<FlowControl>,
     /// Client: close the connection with WT_REQUIREMENTS_NOT_MET when the server cannot carry
     /// sessions (draft §3.1). `false` by default, and without effect at a server.
     pub close_unsupported: bool,
@@ -181,6 +184,48 @@ impl Default for Deadlines {
             stop_grace: Duration::from_secs(1),
             inactivity_close: (0, CloseMessage::default()),
         }
+    }
+}
+
+/// How far ahead of our application the peer of a session may be (draft §5).
+///
+/// It is announced in SETTINGS, and given anew as the application reads and as streams close. It
+/// applies when the peer offers flow control too, in dialects that have it: from draft 13 on. A peer
+/// that offers no flow control is limited by QUIC alone.
+///
+/// All zero is the same as not to offer it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct FlowControl {
+    /// Bytes of stream payload that the application has not read, over all streams of a session. At
+    /// most 2^62 - 1.
+    ///
+    /// The bytes that a peer had sent on a stream before it was reset or stopped count only where
+    /// the QUIC stack tells the final size. Else a whole
+    /// [`stream_receive_window`](Transport::stream_receive_window) is given back for such a stream,
+    /// so that a session can become too generous, but never stuck.
+    pub max_data: u64,
+    /// Bidirectional streams that are open at a time. At most 2^60.
+    pub max_streams_bidi: u64,
+    /// Unidirectional streams that are open at a time. At most 2^60.
+    pub max_streams_uni: u64,
+}
+
+impl FlowControl {
+    /// With these limits.
+    #[must_use]
+    pub const fn new(max_data: u64, max_streams_bidi: u64, max_streams_uni: u64) -> Self {
+        Self {
+            max_data,
+            max_streams_bidi,
+            max_streams_uni,
+        }
+    }
+
+    /// §5.1: flow control is declared "with any value other than \"0\"".
+    pub(crate) const fn is_declared(&self) -> bool {
+        self.max_data != 0 || self.max_streams_bidi != 0 || self.max_streams_uni != 0
     }
 }
 

@@ -5,7 +5,7 @@
 //! [`Dialect`] answers here and is blind to draft numbers.
 
 use crate::{
-    Config, Dialect, Requirement, Side, Support, Transport,
+    Config, Dialect, FlowControl, Requirement, Side, Support, Transport,
     wire::settings::{self, Settings},
 };
 
@@ -97,12 +97,35 @@ impl Dialect {
     ///
     /// §5.1: "If flow control is not enabled, clients MUST NOT attempt to establish more than one
     /// simultaneous WebTransport session."
-    pub(crate) fn session_limit(self, server: &Settings) -> u64 {
+    pub(crate) fn session_limit(self, server: &Settings, flow_control: bool) -> u64 {
         match self {
             Self::Draft02 => server.max_sessions_draft04.unwrap_or(u64::MAX),
             Self::Draft07 => server.max_sessions_draft07,
-            Self::Draft14 | Self::Draft16 => 1,
+            Self::Draft14 | Self::Draft16 if !flow_control => 1,
+            Self::Draft14 => server.max_sessions_draft13,
+            Self::Draft16 => u64::MAX,
         }
+    }
+
+    /// Whether it has session flow control at all.
+    pub(crate) const fn has_flow_control(self) -> bool {
+        matches!(self, Self::Draft14 | Self::Draft16)
+    }
+
+    /// Whether the same limit again is no mistake: draft 14 forbids lower ones only.
+    pub(crate) const fn limits_may_repeat(self) -> bool {
+        matches!(self, Self::Draft14)
+    }
+
+    /// The peer's initial limits, if both sides declare flow control (§5.1).
+    pub(crate) fn peer_flow_control(self, ours: &Settings, peer: &Settings) -> Option<FlowControl> {
+        let declares = |side: &Settings| {
+            // Draft 13 has no limits in SETTINGS: more than one session is the declaration.
+            side.flow_control().is_declared()
+                || (self == Self::Draft14 && side.max_sessions_draft13 > 1)
+        };
+        let is_on = self.has_flow_control() && declares(ours) && declares(peer);
+        is_on.then(|| peer.flow_control())
     }
 }
 
@@ -110,8 +133,9 @@ impl Dialect {
 pub(crate) fn announced(side: Side, config: &Config) -> Settings {
     let speaks = |dialect: Dialect| u64::from(config.dialects.contains(dialect));
     let sessions = u64::from(config.limits.sessions);
-    // Peers of drafts 13 and 14 expect session credit behind this setting, which is not offered
-    // here; so it is announced only when it is the one thing to announce.
+    let flow_control = config.flow_control.filter(FlowControl::is_declared);
+    // Peers of drafts 13 and 14 expect session credit behind this setting: without, it is announced
+    // only when it is the one thing to announce.
     let only_14 = !NEWEST_FIRST
         .iter()
         .any(|&dialect| dialect != Dialect::Draft14 && config.dialects.contains(dialect));
@@ -128,8 +152,15 @@ pub(crate) fn announced(side: Side, config: &Config) -> Settings {
             Side::Server | Side::Client => None,
         },
         max_sessions_draft07: speaks(Dialect::Draft07),
-        max_sessions_draft13: u64::from(only_14),
+        max_sessions_draft13: match flow_control {
+            // Above 1, so that draft 13 takes it for flow control too.
+            Some(_) => speaks(Dialect::Draft14) * sessions.max(2),
+            None => u64::from(only_14),
+        },
         wt_enabled: speaks(Dialect::Draft16),
+        initial_max_data: flow_control.map(|limits| limits.max_data),
+        initial_max_streams_uni: flow_control.map(|limits| limits.max_streams_uni),
+        initial_max_streams_bidi: flow_control.map(|limits| limits.max_streams_bidi),
         ..Settings::default()
     }
 }
@@ -150,6 +181,15 @@ pub(crate) fn entries(ours: &Settings) -> Vec<(u64, u64)> {
         flag(settings::MAX_SESSIONS_DRAFT07, ours.max_sessions_draft07),
         flag(settings::MAX_SESSIONS_DRAFT13, ours.max_sessions_draft13),
         flag(settings::WT_ENABLED, ours.wt_enabled),
+        optional(settings::INITIAL_MAX_DATA, ours.initial_max_data),
+        optional(
+            settings::INITIAL_MAX_STREAMS_UNI,
+            ours.initial_max_streams_uni,
+        ),
+        optional(
+            settings::INITIAL_MAX_STREAMS_BIDI,
+            ours.initial_max_streams_bidi,
+        ),
         optional(
             settings::MAX_FIELD_SECTION_SIZE,
             ours.max_field_section_size,

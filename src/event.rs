@@ -287,6 +287,8 @@ pub struct Negotiated {
     /// The dialect of the sessions to come. `None` at a server whose client announces nothing, as
     /// drafts 09 to 12 allow: then [`Request::dialect`](crate::Request::dialect) says for each.
     pub dialect: Option<Dialect>,
+    /// Whether sessions of this dialect have flow control (draft §5.1).
+    pub flow_control: bool,
 }
 
 /// What a peer lacks to carry sessions (draft §3.1). Reported is the first missing, in this order.

@@ -133,7 +133,7 @@ pub use close::{
     AbortedBy, CloseMessage, CloseReason, CloseVia, ConnectionLost, Deadline, Endpoint, Http3Error,
     Origin, Violation,
 };
-pub use config::{Config, Deadlines, Dialect, Dialects, Limits, Support, Transport};
+pub use config::{Config, Deadlines, Dialect, Dialects, FlowControl, Limits, Support, Transport};
 pub use connection::{ConnectPermit, Connection, OpenPermit};
 pub use error::{
     AnswerError, ConnectError, DatagramError, InvalidProtocol, InvalidRequest, NotASessionId,

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::wire::error_code::{H3_MESSAGE_ERROR, H3_REQUEST_REJECTED, WT_ALPN_ERROR};
+use crate::wire::error_code::{
+    H3_MESSAGE_ERROR, H3_REQUEST_REJECTED, WT_ALPN_ERROR, WT_FLOW_CONTROL_ERROR,
+};
 
 /// A rule of the session that the peer broke. It ends this session; the connection goes on.
 ///
@@ -30,6 +32,14 @@ pub enum Violation {
     ForbiddenCapsule,
     /// A capsule of a known type whose length does not fit its fields (E26).
     MalformedCapsule,
+    /// More streams than the limit that was given (E25).
+    TooManyStreams,
+    /// More stream data than the limit that was given (E25).
+    TooMuchData,
+    /// A flow control limit that is not above the last one (E25).
+    LimitNotRaised,
+    /// A stream limit above 2^60 (E25).
+    LimitTooHigh,
     /// Client: the server chose a protocol that was not offered (E27).
     ProtocolNotOffered,
     /// Client: the server chose no protocol although one is required (E27).
@@ -51,6 +61,10 @@ impl Violation {
             // §3.3: "the client MUST close the WebTransport session with a `WT_ALPN_ERROR`
             // error code"
             Self::ProtocolNotOffered | Self::ProtocolMissing => WT_ALPN_ERROR,
+            Self::TooManyStreams
+            | Self::TooMuchData
+            | Self::LimitNotRaised
+            | Self::LimitTooHigh => WT_FLOW_CONTROL_ERROR,
             // A limit of ours and no mistake in the bytes: the client may try again.
             Self::UnansweredBodyTooLarge => H3_REQUEST_REJECTED,
             // §6 and RFC 9297 §3.3; for the forbidden capsules §5.4 names no code.
@@ -71,6 +85,8 @@ impl Violation {
             Self::MessageTooLong | Self::MessageNotUtf8 => "draft §6",
             Self::TruncatedClose | Self::Truncated | Self::MalformedCapsule => "RFC 9297 §3.3",
             Self::ForbiddenCapsule => "draft §5.4",
+            Self::TooManyStreams | Self::LimitTooHigh => "draft §5.6.2",
+            Self::TooMuchData | Self::LimitNotRaised => "draft §5.6.4",
             Self::ProtocolNotOffered | Self::ProtocolMissing => "draft §3.3",
             Self::MalformedResponse => "RFC 9114 §4.1.2",
             Self::FieldSectionTooLarge => "RFC 9114 §4.2.2",
@@ -88,6 +104,10 @@ impl fmt::Display for Violation {
             Self::Truncated => "end of the CONNECT stream inside a capsule",
             Self::ForbiddenCapsule => "capsule for the flow control of a stream",
             Self::MalformedCapsule => "capsule whose length does not fit its fields",
+            Self::TooManyStreams => "more streams than allowed",
+            Self::TooMuchData => "more stream data than allowed",
+            Self::LimitNotRaised => "flow control limit that does not rise",
+            Self::LimitTooHigh => "stream limit above 2^60",
             Self::ProtocolNotOffered => "choice of a protocol that was not offered",
             Self::ProtocolMissing => "no choice of a protocol although one is required",
             Self::MalformedResponse => "malformed response",

@@ -151,7 +151,15 @@ impl Connection {
         let agreement = dialect::choose(self.side, &self.ours, theirs, transport);
         self.agreement = Some(agreement);
         match agreement {
-            Ok(dialect) => self.out.event(Event::Ready(Negotiated { dialect })),
+            Ok(dialect) => {
+                let limits =
+                    dialect.and_then(|dialect| dialect.peer_flow_control(&self.ours, theirs));
+                let flow_control = limits.is_some();
+                self.out.event(Event::Ready(Negotiated {
+                    dialect,
+                    flow_control,
+                }));
+            }
             Err(missing) => {
                 self.out.event(Event::Unsupported(missing));
                 if self.config.close_unsupported && self.side == Side::Client {

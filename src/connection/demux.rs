@@ -93,7 +93,7 @@ impl Connection {
             return;
         };
         if preamble.kind.is_none() {
-            preamble.kind = preamble.partial.read(&mut data);
+            preamble.kind = preamble.read(&mut data);
         }
         let Some(kind) = preamble.kind else {
             if fin {
@@ -106,11 +106,11 @@ impl Connection {
             Dir::Bi => kind == stream_header::BIDI,
         };
         if is_session_stream {
-            match preamble.partial.read(&mut data) {
+            match preamble.read(&mut data) {
                 Some(session) => {
-                    let stopped = preamble.stopped;
+                    let preamble = std::mem::take(preamble);
                     self.slots.remove(&stream);
-                    self.session_stream(stream, session, stopped, data, fin);
+                    self.session_stream(stream, session, &preamble, data, fin);
                 }
                 None if fin => self.ended_early(stream, H3_REQUEST_INCOMPLETE),
                 None => {}
@@ -134,7 +134,7 @@ impl Connection {
         &mut self,
         stream: StreamId,
         session: u64,
-        stopped: Option<u64>,
+        preamble: &Preamble,
         data: Bytes,
         fin: bool,
     ) {
@@ -147,7 +147,7 @@ impl Connection {
         if let Ok(mistaken) = SessionId::try_from(stream) {
             self.forsake_orphans(mistaken, WT_BUFFERED_STREAM_REJECTED);
         }
-        self.attach(stream, session, stopped, data, fin);
+        self.attach(stream, session, preamble, data, fin);
     }
 
     fn uni_stream(&mut self, stream: StreamId, kind: u64) {

@@ -217,6 +217,9 @@ impl Connection {
             return Some(Output::Action(action));
         }
         let event = self.out.next_event()?;
+        if let Event::StreamData { session, data, .. } = &event {
+            self.consumed(*session, data.len());
+        }
         self.release_reads();
         Some(Output::Event(event))
     }
@@ -396,16 +399,18 @@ impl Connection {
     /// Asks to open a stream of a session.
     ///
     /// # Errors
-    /// [`OpenError::NotOpen`] before the answer, [`OpenError::SessionClosed`] after the end.
+    /// [`OpenError::NotOpen`] before the answer, [`OpenError::SessionClosed`] after the end,
+    /// [`OpenError::Blocked`] while the session's limit is used up (§5.3).
     pub fn open(&mut self, session: SessionId, dir: Dir) -> Result<OpenPermit<'_>, OpenError> {
-        self.may_open(session)?;
+        self.may_open(session, dir)?;
         Ok(OpenPermit::new(self, session, dir))
     }
 
     /// Asks to write payload to a stream.
     ///
     /// # Errors
-    /// [`SendError::Blocked`] while the stream header is not with QUIC,
+    /// [`SendError::Blocked`] while the stream header is not with QUIC or the session's limit is used up
+    /// (§5.4),
     /// [`SendError::Stopped`] when the peer asked to stop, [`SendError::StreamClosed`] when our half
     /// is over or was never open.
     pub fn credit(&mut self, stream: StreamId) -> Result<SendCredit<'_>, SendError> {

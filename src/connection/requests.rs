@@ -161,7 +161,8 @@ impl Connection {
         let Some(dialect) = dialect::of_request(&held.wanted.token, &self.ours, &theirs) else {
             return self.answer(stream, StatusCode::NOT_IMPLEMENTED);
         };
-        let limit = dialect.session_limit(&self.ours);
+        let peer_flow_control = dialect.peer_flow_control(&self.ours, &theirs);
+        let limit = dialect.session_limit(&self.ours, peer_flow_control.is_some());
         if u64::from(self.live) >= limit.min(self.config.limits.sessions.into()) {
             return self.refuse_request(stream, H3_REQUEST_REJECTED);
         }
@@ -175,7 +176,8 @@ impl Connection {
             return;
         };
         self.deadlines.arm(stream, &mut request.armed, None);
-        let terms = Terms::new(dialect, transport);
+        let mut terms = Terms::new(dialect, transport);
+        terms.peer_flow_control = peer_flow_control;
         let machine = Session::new(held.since, self.side, session, terms, self.config.clone());
         let asked = held.wanted.into_request(dialect);
         let mut connect = ConnectStream::new(machine, request.frames);

@@ -232,9 +232,10 @@ impl Connection {
         if self.goaway.received.is_some() || self.goaway.sent {
             return Err(ConnectError::GoingAway);
         }
-        let limit = self
-            .theirs
-            .map_or(0, |server| dialect.session_limit(&server));
+        let limit = self.theirs.map_or(0, |server| {
+            let flow_control = dialect.peer_flow_control(&self.ours, &server);
+            dialect.session_limit(&server, flow_control.is_some())
+        });
         if u64::from(self.live) >= limit.min(self.config.limits.sessions.into()) {
             self.refused.session = true;
             return Err(ConnectError::Blocked);
@@ -257,7 +258,10 @@ impl Connection {
         if !ours || !self.seen.mark(stream) {
             return session;
         }
-        let terms = Terms::new(dialect, transport);
+        let mut terms = Terms::new(dialect, transport);
+        terms.peer_flow_control = self
+            .theirs
+            .and_then(|server| dialect.peer_flow_control(&self.ours, &server));
         let machine = Session::new(now, self.side, session, terms, self.config.clone());
         let mut connect = ConnectStream::new(machine, Frames::new());
         connect.protocols.clone_from(&request.protocols);

@@ -50,6 +50,8 @@ pub(super) struct Preamble {
     /// The stream type or the first frame type.
     pub(super) kind: Option<u64>,
     pub(super) partial: Partial,
+    /// How many bytes of them came.
+    pub(super) len: u8,
     /// STOP_SENDING overtook them.
     pub(super) stopped: Option<u64>,
 }
@@ -114,6 +116,8 @@ pub(super) struct ConnectStream {
 #[derive(Debug)]
 pub(super) struct DataStream {
     pub(super) session: SessionId,
+    /// Bytes of the peer's half that are no payload.
+    pub(super) header_len: u8,
     /// The header, or the FIN, on its way to QUIC.
     pub(super) outgoing: Option<Box<Outgoing>>,
     pub(super) ending: Ending,
@@ -137,17 +141,26 @@ pub(super) struct Parked {
     pub(super) bytes: BytesMut,
     pub(super) fin: bool,
     /// While the session is not even requested: what it will be told.
-    pub(super) reset: Option<u64>,
+    pub(super) reset: Option<Reset>,
     pub(super) stopped: Option<u64>,
     /// The session knows the stream.
     pub(super) known: bool,
     pub(super) armed: Option<Instant>,
 }
 
+/// The peer's reset of a stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reset {
+    pub(super) code: u64,
+    /// How much payload was sent, where the stack tells.
+    pub(super) payload: Option<u64>,
+}
+
 impl DataStream {
-    pub(super) fn new(session: SessionId) -> Self {
+    pub(super) fn new(session: SessionId, header_len: u8) -> Self {
         Self {
             session,
+            header_len,
             outgoing: None,
             ending: Ending::None,
             paused: false,
@@ -173,6 +186,17 @@ impl ConnectStream {
     /// Nothing is owed in either direction.
     pub(super) fn is_over(&self) -> bool {
         self.session.is_drained() && self.outgoing.is_written()
+    }
+}
+
+impl Preamble {
+    /// Reads one of them.
+    pub(super) fn read(&mut self, data: &mut Bytes) -> Option<u64> {
+        let before = data.len();
+        let value = self.partial.read(data);
+        let read = u8::try_from(before - data.len()).unwrap_or(u8::MAX);
+        self.len = self.len.saturating_add(read);
+        value
     }
 }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::{
     Connection,
-    slot::{DataStream, Ending, Parked, Slot},
+    slot::{ConnectStream, DataStream, Ending, Parked, Preamble, Reset, Slot},
 };
 use crate::{
     Action, Dir, Event, Http3Error, OpenError, SendError, SessionId, Side, StreamClosed, StreamId,
@@ -57,7 +57,7 @@ impl Connection {
         &mut self,
         stream: StreamId,
         session: u64,
-        stopped: Option<u64>,
+        preamble: &Preamble,
         data: Bytes,
         fin: bool,
     ) {
@@ -71,19 +71,19 @@ impl Connection {
             self.destination(session)
         };
         match destination {
-            Destination::Session => self.attach_to(session, stream),
-            Destination::Expected => self.park_orphan(session, stream),
+            Destination::Session => self.attach_to(session, stream, preamble.len),
+            Destination::Expected => self.park_orphan(session, stream, preamble.len),
             Destination::Gone => self.refuse_stream(stream, WT_SESSION_GONE),
             Destination::Never => self.refuse_stream(stream, WT_BUFFERED_STREAM_REJECTED),
         }
-        if let Some(code) = stopped {
+        if let Some(code) = preamble.stopped {
             self.data_stopped(stream, code);
         }
         self.data(stream, data, fin);
     }
 
-    fn attach_to(&mut self, session: SessionId, stream: StreamId) {
-        let mut slot = DataStream::new(session);
+    fn attach_to(&mut self, session: SessionId, stream: StreamId, header_len: u8) {
+        let mut slot = DataStream::new(session, header_len);
         let is_requested = self
             .connect_stream(session)
             .is_some_and(|connect| connect.session.is_requested());
@@ -105,13 +105,13 @@ impl Connection {
         self.drop_data_if_over(stream);
     }
 
-    fn park_orphan(&mut self, session: SessionId, stream: StreamId) {
+    fn park_orphan(&mut self, session: SessionId, stream: StreamId, header_len: u8) {
         if !self.buffered.has_stream_room(&self.config.limits) {
             return self.refuse_stream(stream, WT_BUFFERED_STREAM_REJECTED);
         }
         self.buffered.add_stream();
         self.buffered.add_orphan(session, stream);
-        let mut slot = DataStream::new(session);
+        let mut slot = DataStream::new(session, header_len);
         let mut parked = Box::<Parked>::default();
         let due = self
             .now
@@ -151,8 +151,8 @@ impl Connection {
             let session = &mut connect.session;
             session.handle(now, session::Input::StreamOpened { stream });
             session.handle(now, session::Input::StreamData { stream, len, fin });
-            if let Some(code) = reset {
-                let final_size = None;
+            if let Some(Reset { code, payload }) = reset {
+                let final_size = payload;
                 session.handle(
                     now,
                     session::Input::StreamReset {
@@ -213,9 +213,9 @@ impl Connection {
         let told = self.with_session(session, |connect, now| {
             let input = session::Input::StreamData { stream, len, fin };
             connect.session.handle(now, input);
-            connect.session.is_requested()
+            connect.session.is_open()
         });
-        if told == Some(false) {
+        if told == Some(true) {
             self.out.event(Event::StreamData {
                 session,
                 stream,
@@ -261,11 +261,14 @@ impl Connection {
             return;
         };
         let session = slot.session;
+        let header_len = u64::from(slot.header_len);
+        let payload = final_size.map(|size| size.saturating_sub(header_len));
         if let Some(parked) = &mut slot.parked {
             let dropped = std::mem::take(&mut parked.bytes).len();
             self.buffered.remove_bytes(dropped);
             if !parked.known {
-                parked.reset = parked.reset.or(Some(code)).filter(|_| !parked.fin);
+                let reset = Reset { code, payload };
+                parked.reset = parked.reset.or(Some(reset)).filter(|_| !parked.fin);
                 return;
             }
         }
@@ -273,7 +276,7 @@ impl Connection {
             let input = session::Input::StreamReset {
                 stream,
                 code,
-                final_size,
+                final_size: payload,
             };
             connect.session.handle(now, input);
         });
@@ -404,11 +407,18 @@ impl Connection {
 
     // ---- the application's commands
 
-    pub(super) fn may_open(&self, session: SessionId) -> Result<(), OpenError> {
-        let Some(connect) = self.connect_stream(session) else {
-            return Err(OpenError::SessionClosed);
-        };
-        connect.session.may_open()
+    pub(super) fn may_open(&mut self, session: SessionId, dir: Dir) -> Result<(), OpenError> {
+        self.with_session(session, |connect, _| connect.session.may_open(dir))
+            .unwrap_or(Err(OpenError::SessionClosed))
+    }
+
+    /// The application has been given payload of a session.
+    pub(super) fn consumed(&mut self, session: SessionId, len: usize) {
+        let has_flow_control = |connect: &ConnectStream| connect.session.has_flow_control();
+        if self.connect_stream(session).is_some_and(has_flow_control) {
+            let len = u64::try_from(len).unwrap_or(u64::MAX);
+            self.with_session(session, |connect, _| connect.session.consumed(len));
+        }
     }
 
     pub(super) fn bind_stream(&mut self, stream: StreamId, session: SessionId, dir: Dir) {
@@ -416,7 +426,7 @@ impl Connection {
         if !ours || !self.seen.mark(stream) {
             return;
         }
-        let mut slot = DataStream::new(session);
+        let mut slot = DataStream::new(session, 0);
         slot.outgoing = Some(Box::default());
         self.slots.insert(stream, Slot::Data(slot));
         let header = self.with_session(session, |connect, _| {
@@ -432,21 +442,22 @@ impl Connection {
         let Some(Slot::Data(slot)) = self.slots.get(&stream) else {
             return Err(SendError::StreamClosed);
         };
-        let (is_blocked, is_ending) = (slot.outgoing.is_some(), slot.ending != Ending::None);
-        let Some(Slot::Connect(connect)) = self.slots.get_mut(&slot.session.connect_stream())
-        else {
+        let (session, is_blocked) = (slot.session, slot.outgoing.is_some());
+        if slot.ending != Ending::None {
+            return Err(SendError::StreamClosed);
+        }
+        let Some(Slot::Connect(connect)) = self.slots.get_mut(&session.connect_stream()) else {
             return Err(SendError::StreamClosed);
         };
-        if is_ending {
-            return Err(SendError::StreamClosed);
+        if let Err(error) = connect.session.may_write(stream, is_blocked) {
+            // It may have something to say of that.
+            self.with_session(session, |_, _| ());
+            return Err(error);
         }
-        let credit = connect.session.credit(stream)?;
-        if is_blocked {
-            // Dropping it asks for `StreamWritable`.
-            drop(credit);
-            return Err(SendError::Blocked);
+        match self.slots.get_mut(&session.connect_stream()) {
+            Some(Slot::Connect(connect)) => connect.session.credit(stream),
+            _ => Err(SendError::StreamClosed),
         }
-        Ok(credit)
     }
 
     pub(super) fn finish_stream(&mut self, stream: StreamId) -> Result<(), StreamClosed> {

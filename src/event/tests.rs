@@ -14,6 +14,7 @@ fn events() -> Vec<Event> {
     vec![
         Event::Ready(Negotiated {
             dialect: Some(Dialect::Draft02),
+            flow_control: false,
         }),
         Event::Unsupported(Requirement::Dialect),
         Event::StreamsAvailable { dir: Dir::Bi },

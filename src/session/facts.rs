@@ -29,9 +29,14 @@ impl Session {
             Input::ConnectStopped { code } => self.stopped(code),
             Input::StreamOpened { stream } => self.stream_opened(stream),
             Input::StreamData { stream, len, fin } => self.stream_data(stream, len, fin),
-            Input::StreamReset { stream, code, .. } => {
+            Input::StreamReset {
+                stream,
+                code,
+                final_size,
+            } => {
                 if self.streams.is_receiving(stream) {
                     self.last_activity = self.now;
+                    self.count_reset(stream, final_size);
                     self.streams.reset_by_peer(stream, code, &mut self.out);
                 }
             }
@@ -106,7 +111,7 @@ impl Session {
             match capsule {
                 Capsule::Drain => return true,
                 Capsule::Close { .. } => return false,
-                Capsule::Datagram { .. } | Capsule::Ignored => {}
+                Capsule::Datagram { .. } | Capsule::Flow { .. } | Capsule::Ignored => {}
             }
         }
         false
@@ -114,6 +119,7 @@ impl Session {
 
     fn capsule_rules(&self) -> capsule::Rules {
         capsule::Rules {
+            flow_control: self.flow.is_some(),
             stream_data_prohibited: self.terms.dialect.prohibits_stream_data_capsules(),
             datagram_limit: match self.state {
                 State::Open => self.config.limits.datagram_capsule,
@@ -162,6 +168,7 @@ impl Session {
                     self.tell_datagram(Bytes::copy_from_slice(&payload));
                 }
             }
+            Capsule::Flow { kind, value } => self.flow_capsule(kind, value),
             Capsule::Ignored => {}
         }
     }
@@ -225,10 +232,12 @@ impl Session {
         self.last_activity = self.now;
         match self.state {
             State::Requested => {
-                self.streams.insert_theirs(stream, false);
+                if self.streams.insert_theirs(stream, false) {
+                    self.count_stream(stream.dir());
+                }
             }
             State::Open => {
-                if self.streams.insert_theirs(stream, true) {
+                if self.streams.insert_theirs(stream, true) && self.count_stream(stream.dir()) {
                     self.out.event(Event::StreamOpened { stream });
                 }
             }
@@ -246,6 +255,7 @@ impl Session {
         if len > 0 || fin {
             self.last_activity = self.now;
         }
+        self.count_data(stream, len);
         if fin {
             self.streams.finished_by_peer(stream);
         }

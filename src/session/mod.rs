@@ -47,8 +47,10 @@
 #![doc = include_str!("life.md")]
 
 mod close;
+mod credit;
 mod event;
 mod facts;
+mod flow;
 mod life;
 mod permit;
 mod state;
@@ -68,11 +70,12 @@ pub use event::{Action, Event, Input, Output};
 pub use permit::{DatagramPermit, OpenPermit, SendCredit, StreamHeader};
 
 use crate::{
-    CloseMessage, Config, DatagramError, Dialect, Dir, Endpoint, OpenError, Rejection, SendError,
-    SessionId, Side, Stats, StreamClosed, StreamId, Support, Transport, Violation,
+    CloseMessage, Config, DatagramError, Dialect, Dir, Endpoint, FlowControl, OpenError, Rejection,
+    SendError, SessionId, Side, Stats, StreamClosed, StreamId, Support, Transport, Violation,
     wire::{capsule, error_code},
 };
 use close::ConnectStream;
+use flow::Flow;
 use state::{Fact, State};
 use streams::Streams;
 
@@ -82,6 +85,9 @@ use streams::Streams;
 pub struct Terms {
     /// The dialect that was chosen.
     pub dialect: Dialect,
+    /// The limits in the peer's SETTINGS, if both sides declared flow control (§5.1). What this side
+    /// declared is in [`Config::flow_control`].
+    pub peer_flow_control: Option<FlowControl>,
     /// What the QUIC stack can do.
     pub transport: Transport,
 }
@@ -90,7 +96,11 @@ impl Terms {
     /// Terms without session flow control.
     #[must_use]
     pub fn new(dialect: Dialect, transport: Transport) -> Self {
-        Self { dialect, transport }
+        Self {
+            dialect,
+            peer_flow_control: None,
+            transport,
+        }
     }
 }
 
@@ -113,6 +123,8 @@ pub struct Session {
     /// Our own WT_DRAIN_SESSION.
     drain: Once,
     streams: Streams,
+    /// `None`: there is no flow control.
+    flow: Option<Box<Flow>>,
     early: EarlyDatagrams,
     /// An open was refused: `StreamsAvailable` is owed.
     refused_bi: bool,
@@ -210,7 +222,12 @@ impl Session {
     #[must_use]
     pub fn new(now: Instant, side: Side, id: SessionId, terms: Terms, config: Arc<Config>) -> Self {
         let deadline = after(now, config.deadlines.request);
+        let has_flow = terms.dialect.has_flow_control();
+        let ours = config.flow_control.filter(FlowControl::is_declared);
+        let theirs = terms.peer_flow_control.filter(|_| has_flow);
+        let flow = ours.zip(theirs);
         Self {
+            flow: flow.map(|(ours, theirs)| Box::new(Flow::new(ours, theirs))),
             id,
             side,
             terms,
@@ -267,6 +284,7 @@ impl Session {
     pub fn handle(&mut self, now: Instant, input: Input) {
         self.tick(now);
         self.take(input);
+        self.update_windows(None);
     }
 
     /// Actions first, then events, each in order; `None` until the next input or command.
@@ -300,9 +318,10 @@ impl Session {
     /// Asks to open a stream.
     ///
     /// # Errors
-    /// [`OpenError::NotOpen`] before the answer, [`OpenError::SessionClosed`] after the end.
+    /// [`OpenError::NotOpen`] before the answer, [`OpenError::SessionClosed`] after the end,
+    /// [`OpenError::Blocked`] while the peer's limit is used up (§5.3).
     pub fn open_stream(&mut self, dir: Dir) -> Result<OpenPermit<'_>, OpenError> {
-        self.may_open()?;
+        self.may_open(dir)?;
         Ok(OpenPermit { session: self, dir })
     }
 
@@ -310,14 +329,26 @@ impl Session {
     ///
     /// # Errors
     /// [`SendError::Stopped`] when the peer asked to stop, [`SendError::StreamClosed`] when our half
-    /// is over or was never open.
+    /// is over or was never open, [`SendError::Blocked`] while the peer's limit is used up (§5.4).
     pub fn credit(&mut self, stream: StreamId) -> Result<SendCredit<'_>, SendError> {
-        self.streams.sending(stream)?;
+        let len = self.may_write(stream, false)?;
         Ok(SendCredit {
             session: self,
             stream,
-            len: usize::MAX,
+            len,
         })
+    }
+
+    /// The application has read so many bytes of stream payload, or dropped them: the peer may send as
+    /// many more. Without flow control this does nothing.
+    ///
+    /// Bytes that came on a stream before the session was open, and that was reset before then, are
+    /// not to be counted: the session does so itself.
+    pub fn consumed(&mut self, len: u64) {
+        if let Some(flow) = &mut self.flow {
+            flow.received.data.give(len);
+            self.update_windows(None);
+        }
     }
 
     /// Finishes our half of a stream.
@@ -325,7 +356,9 @@ impl Session {
     /// # Errors
     /// [`StreamClosed`] when that half is over or was never open.
     pub fn finish(&mut self, stream: StreamId) -> Result<(), StreamClosed> {
-        self.streams.finish(stream, &mut self.out)
+        let result = self.streams.finish(stream, &mut self.out);
+        self.update_windows(None);
+        result
     }
 
     /// Resets our half of a stream with an application error code (§4.4).
@@ -333,7 +366,9 @@ impl Session {
     /// # Errors
     /// [`StreamClosed`] when that half is over or was never open.
     pub fn reset(&mut self, stream: StreamId, code: u32) -> Result<(), StreamClosed> {
-        self.streams.reset(stream, code, &mut self.out)
+        let result = self.streams.reset(stream, code, &mut self.out);
+        self.update_windows(None);
+        result
     }
 
     /// Asks the peer to stop sending, with an application error code (§4.4). Its half is over at
@@ -342,7 +377,12 @@ impl Session {
     /// # Errors
     /// [`StreamClosed`] when that half is over or was never open.
     pub fn stop(&mut self, stream: StreamId, code: u32) -> Result<(), StreamClosed> {
-        self.streams.stop(stream, code, &mut self.out)
+        let result = self.streams.stop(stream, code, &mut self.out);
+        if result.is_ok() {
+            self.release_unseen();
+        }
+        self.update_windows(None);
+        result
     }
 
     /// Asks to send a datagram.
@@ -476,10 +516,16 @@ impl Session {
     }
 
     /// Whether a stream may be opened now.
-    pub(crate) fn may_open(&self) -> Result<(), OpenError> {
+    pub(crate) fn may_open(&mut self, dir: Dir) -> Result<(), OpenError> {
         match self.state {
             State::Requested => Err(OpenError::NotOpen),
-            State::Open => Ok(()),
+            State::Open => {
+                if self.can_open(dir) {
+                    return Ok(());
+                }
+                self.refuse_open(dir);
+                Err(OpenError::Blocked)
+            }
             State::Stopped | State::Closed => Err(OpenError::SessionClosed),
         }
     }
@@ -490,7 +536,9 @@ impl Session {
 
     /// A stream that waited for the answer was refused: whether our half was still open.
     pub(crate) fn forget(&mut self, stream: StreamId) -> bool {
-        self.streams.forget(stream)
+        let was_sending = self.streams.forget(stream);
+        self.update_windows(None);
+        was_sending
     }
 
     pub(crate) fn has_stream(&self, stream: StreamId) -> bool {
@@ -545,7 +593,9 @@ impl Session {
             // A stack without RESET_STREAM_AT resets plainly, once the header is written.
             let reliable = self.terms.transport.reset_stream_at == Support::Yes;
             let reliable_len = if reliable { header_len } else { 0 };
-            self.streams.insert_ours(stream, reliable_len);
+            if self.streams.insert_ours(stream, reliable_len) {
+                self.opened(dir);
+            }
         }
     }
 }

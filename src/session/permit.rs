@@ -76,6 +76,7 @@ impl SendCredit<'_> {
     /// Commits what QUIC took. 0 is the same as dropping the credit.
     pub fn spend(self, written: usize) {
         if written > 0 {
+            self.session.spent(written.min(self.len));
             std::mem::forget(self);
         }
     }

@@ -14,6 +14,18 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     live: BTreeMap<StreamId, Stream>,
+    /// What became of the peer's use of its limits since it was last asked for.
+    released: Released,
+}
+
+/// What the peer may use anew, where there is flow control.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Released {
+    /// Streams of the peer's that are over.
+    pub(super) bidi: u64,
+    pub(super) uni: u64,
+    /// Bytes that the application will never read.
+    pub(super) data: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +36,10 @@ struct Stream {
     told: bool,
     /// A write was refused: `StreamWritable` is owed.
     refused: bool,
+    /// The peer opened it.
+    theirs: bool,
+    /// Payload bytes that came.
+    received: u64,
     /// Bytes that a reset must still deliver: the header of a stream that we opened, where QUIC can
     /// promise so.
     header_len: u8,
@@ -67,6 +83,8 @@ impl Streams {
                 receive: ReceiveHalf::Open,
                 told,
                 refused: false,
+                theirs: true,
+                received: 0,
                 header_len: 0,
             },
         )
@@ -85,6 +103,8 @@ impl Streams {
                 receive,
                 told: true,
                 refused: false,
+                theirs: false,
+                received: 0,
                 header_len,
             },
         )
@@ -124,7 +144,38 @@ impl Streams {
                 out.event(stopped_event(id, code));
             }
         }
-        self.live.retain(|_, stream| !stream.is_over());
+        let over = self.live.iter().filter(|(_, stream)| stream.is_over());
+        let over: Vec<_> = over.map(|(&id, _)| id).collect();
+        for id in over {
+            self.remove(id);
+        }
+    }
+
+    /// Payload of a stream. False when its half was over.
+    pub(super) fn received(&mut self, id: StreamId, len: u64) {
+        if let Some(stream) = self.live.get_mut(&id) {
+            stream.received = stream.received.saturating_add(len);
+        }
+    }
+
+    /// How much payload came on a stream that still receives.
+    pub(super) fn payload_of(&self, id: StreamId) -> Option<u64> {
+        let stream = self.live.get(&id)?;
+        (stream.receive == ReceiveHalf::Open).then_some(stream.received)
+    }
+
+    /// What became free since the last call.
+    pub(super) fn take_released(&mut self) -> Released {
+        std::mem::take(&mut self.released)
+    }
+
+    /// The streams that wait for the session's credit, which there is again.
+    pub(super) fn unblock(&mut self, out: &mut Outbox) {
+        for (&stream, state) in &mut self.live {
+            if state.send == SendHalf::Open && std::mem::take(&mut state.refused) {
+                out.event(Event::StreamWritable { stream });
+            }
+        }
     }
 
     /// The peer finished its half. False when that half was over.
@@ -133,6 +184,10 @@ impl Streams {
     }
 
     pub(super) fn reset_by_peer(&mut self, id: StreamId, code: u64, out: &mut Outbox) {
+        if let Some(stream) = self.live.get(&id).filter(|stream| !stream.told) {
+            // What waited for the session is dropped.
+            self.released.data = self.released.data.saturating_add(stream.received);
+        }
         if self.end_receive(id, ReceiveHalf::Reset { code }) == Some(true) {
             out.event(reset_event(id, code));
         }
@@ -249,14 +304,17 @@ impl Streams {
         untold
     }
 
-    /// Forgets them all: the connection is gone.
+    /// Forgets them all, and what was released: the connection is gone.
     pub(super) fn clear(&mut self) {
         self.live.clear();
     }
 
     /// Whether our half was still open.
     pub(super) fn forget(&mut self, id: StreamId) -> bool {
-        let stream = self.live.remove(&id);
+        let stream = self.remove(id);
+        if let Some(stream) = stream.filter(|stream| !stream.told) {
+            self.released.data = self.released.data.saturating_add(stream.received);
+        }
         stream.is_some_and(|stream| stream.send == SendHalf::Open)
     }
 
@@ -287,8 +345,18 @@ impl Streams {
 
     fn drop_if_over(&mut self, id: StreamId) {
         if self.live.get(&id).is_some_and(Stream::is_over) {
-            self.live.remove(&id);
+            self.remove(id);
         }
+    }
+
+    fn remove(&mut self, id: StreamId) -> Option<Stream> {
+        let stream = self.live.remove(&id)?;
+        let count = match id.dir() {
+            Dir::Bi => &mut self.released.bidi,
+            Dir::Uni => &mut self.released.uni,
+        };
+        *count += u64::from(stream.theirs);
+        Some(stream)
     }
 }
 

@@ -7,16 +7,24 @@ use bytes::{Buf, BufMut, Bytes};
 
 use super::tlv::{Collect, Part, Reader};
 use super::{frame, varint};
-use crate::Violation;
+use crate::{Dir, Violation};
 
 pub(crate) const DATAGRAM: u64 = 0x00;
 pub(crate) const CLOSE: u64 = 0x2843;
 pub(crate) const DRAIN: u64 = 0x78ae;
+pub(crate) const MAX_DATA: u64 = 0x190B_4D3D;
 pub(crate) const MAX_STREAM_DATA: u64 = 0x190B_4D3E;
+pub(crate) const MAX_STREAMS_BIDI: u64 = 0x190B_4D3F;
+pub(crate) const MAX_STREAMS_UNI: u64 = 0x190B_4D40;
+pub(crate) const DATA_BLOCKED: u64 = 0x190B_4D41;
 pub(crate) const STREAM_DATA_BLOCKED: u64 = 0x190B_4D42;
+pub(crate) const STREAMS_BLOCKED_BIDI: u64 = 0x190B_4D43;
+pub(crate) const STREAMS_BLOCKED_UNI: u64 = 0x190B_4D44;
 
 /// The error code in front of a close message.
 const CLOSE_CODE_LEN: u64 = 4;
+/// The longest variable-length integer.
+const VARINT_LEN: u64 = 8;
 /// §6: "its length MUST NOT exceed 1024 bytes."
 const CLOSE_MESSAGE_MAX: u64 = 1024;
 
@@ -37,6 +45,43 @@ pub(crate) fn drain() -> Bytes {
     frame::encode(DRAIN, &[])
 }
 
+/// A flow control capsule (§5.6).
+pub(crate) fn flow(kind: FlowKind, value: u64) -> Bytes {
+    let kind = match kind {
+        FlowKind::MaxData => MAX_DATA,
+        FlowKind::MaxStreams(Dir::Bi) => MAX_STREAMS_BIDI,
+        FlowKind::MaxStreams(Dir::Uni) => MAX_STREAMS_UNI,
+        FlowKind::DataBlocked => DATA_BLOCKED,
+        FlowKind::StreamsBlocked(Dir::Bi) => STREAMS_BLOCKED_BIDI,
+        FlowKind::StreamsBlocked(Dir::Uni) => STREAMS_BLOCKED_UNI,
+    };
+    let (value, len) = varint::encode(value);
+    frame::encode(kind, value.get(..len).unwrap_or(&value))
+}
+
+/// What a flow control capsule is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FlowKind {
+    MaxData,
+    MaxStreams(Dir),
+    DataBlocked,
+    StreamsBlocked(Dir),
+}
+
+impl FlowKind {
+    const fn of(kind: u64) -> Option<Self> {
+        Some(match kind {
+            MAX_DATA => Self::MaxData,
+            MAX_STREAMS_BIDI => Self::MaxStreams(Dir::Bi),
+            MAX_STREAMS_UNI => Self::MaxStreams(Dir::Uni),
+            DATA_BLOCKED => Self::DataBlocked,
+            STREAMS_BLOCKED_BIDI => Self::StreamsBlocked(Dir::Bi),
+            STREAMS_BLOCKED_UNI => Self::StreamsBlocked(Dir::Uni),
+            _ => return None,
+        })
+    }
+}
+
 /// A capsule that has come to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Capsule {
@@ -49,6 +94,10 @@ pub(crate) enum Capsule {
     Datagram {
         payload: Bytes,
     },
+    Flow {
+        kind: FlowKind,
+        value: u64,
+    },
     /// Of no meaning here, or a datagram over the limit: passed over, unread.
     Ignored,
 }
@@ -58,6 +107,8 @@ pub(crate) enum Capsule {
 pub(crate) struct Rules {
     /// Whether WT_MAX_STREAM_DATA and WT_STREAM_DATA_BLOCKED are violations; else they are unknown capsules.
     pub(crate) stream_data_prohibited: bool,
+    /// Whether there is flow control; else its capsules are passed over, unread (§5.1).
+    pub(crate) flow_control: bool,
     /// Longer DATAGRAM capsules are passed over, in bytes of payload.
     pub(crate) datagram_limit: usize,
 }
@@ -69,6 +120,7 @@ enum Fate {
     Drain,
     Close,
     Datagram,
+    Flow(FlowKind),
     /// There was a violation: everything is swallowed.
     Failed,
 }
@@ -157,6 +209,13 @@ impl Decoder {
                 .push(data, end)
                 .map(|payload| Capsule::Datagram { payload })),
             Fate::Close => self.collect.push(data, end).map(close_from).transpose(),
+            Fate::Flow(kind) => match self.collect.push(data, end) {
+                None => Ok(None),
+                // RFC 9297 §3.3: fields that end early or late make the message malformed.
+                Some(payload) => frame::single_varint(&payload)
+                    .map(|value| Some(Capsule::Flow { kind, value }))
+                    .ok_or(Violation::MalformedCapsule),
+            },
         }
     }
 }
@@ -188,7 +247,11 @@ fn fate(kind: u64, len: u64, rules: Rules) -> Result<Fate, Violation> {
             Ok(Fate::Datagram)
         }
         // RFC 9297 §3.2: a capsule of unknown type is silently dropped and skipped over.
-        _ => Ok(Fate::Ignore),
+        _ => match FlowKind::of(kind).filter(|_| rules.flow_control) {
+            Some(_) if !(1..=VARINT_LEN).contains(&len) => Err(Violation::MalformedCapsule),
+            Some(kind) => Ok(Fate::Flow(kind)),
+            None => Ok(Fate::Ignore),
+        },
     }
 }
 

@@ -29,6 +29,7 @@ pub(crate) const QPACK_DECODER_STREAM_ERROR: u64 = 0x202;
 // §9.5
 pub(crate) const WT_BUFFERED_STREAM_REJECTED: u64 = 0x3994_bd84;
 pub(crate) const WT_SESSION_GONE: u64 = 0x170d_7b68;
+pub(crate) const WT_FLOW_CONTROL_ERROR: u64 = 0x045d_4487;
 pub(crate) const WT_ALPN_ERROR: u64 = 0x0817_b3dd;
 pub(crate) const WT_REQUIREMENTS_NOT_MET: u64 = 0x212c_0d48;
 

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use super::{frame, varint};
-use crate::Side;
+use crate::{FlowControl, Side};
 
 pub(crate) const MAX_FIELD_SECTION_SIZE: u64 = 0x6;
 pub(crate) const ENABLE_CONNECT_PROTOCOL: u64 = 0x8;
@@ -46,6 +46,17 @@ pub(crate) struct Settings {
     pub(crate) initial_max_data: Option<u64>,
     pub(crate) initial_max_streams_uni: Option<u64>,
     pub(crate) initial_max_streams_bidi: Option<u64>,
+}
+
+impl Settings {
+    /// The initial limits; absent is 0 (§5.5).
+    pub(crate) fn flow_control(&self) -> FlowControl {
+        FlowControl::new(
+            self.initial_max_data.unwrap_or(0),
+            self.initial_max_streams_bidi.unwrap_or(0),
+            self.initial_max_streams_uni.unwrap_or(0),
+        )
+    }
 }
 
 /// What is wrong with a SETTINGS payload, by the connection error that it is.

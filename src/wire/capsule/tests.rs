@@ -5,6 +5,7 @@ use super::*;
 use crate::wire::chunks::chunkings;
 
 const RULES: Rules = Rules {
+    flow_control: false,
     stream_data_prohibited: true,
     datagram_limit: 1000,
 };
