@@ -161,7 +161,6 @@ pub(crate) fn announced(side: Side, config: &Config) -> Settings {
         initial_max_data: flow_control.map(|limits| limits.max_data),
         initial_max_streams_uni: flow_control.map(|limits| limits.max_streams_uni),
         initial_max_streams_bidi: flow_control.map(|limits| limits.max_streams_bidi),
-        ..Settings::default()
     }
 }
 

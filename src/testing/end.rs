@@ -28,6 +28,8 @@ pub(super) struct Quic {
     pub(super) inbox: BTreeMap<StreamId, VecDeque<Input>>,
     /// Streams of which the machine was told.
     pub(super) heard: BTreeSet<StreamId>,
+    /// Streams of which a write was not taken as a whole.
+    pub(super) blocked: BTreeSet<StreamId>,
     /// Streams that are not read any more.
     pub(super) stopped: BTreeSet<StreamId>,
     /// Streams of which nothing can come any more.
@@ -47,6 +49,7 @@ impl<M: Machine> End<M> {
             quic: Quic {
                 inbox: BTreeMap::new(),
                 heard: BTreeSet::new(),
+                blocked: BTreeSet::new(),
                 stopped: BTreeSet::new(),
                 finished: BTreeSet::new(),
                 opened_bi: 0,

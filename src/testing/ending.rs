@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri, header::LOCATION};
 
 use super::{Link, Pair, end::IDLE_TIMEOUT};
 use crate::{
-    CloseMessage, Config, Protocol, Rejection, Request, Side,
+    CloseMessage, Config, FlowControl, Protocol, Rejection, Request, Side,
     session::Session,
     wire::error_code::{H3_NO_ERROR, H3_REQUEST_CANCELLED, H3_REQUEST_REJECTED},
 };
@@ -194,6 +194,15 @@ endings! {
     /// WT_MAX_STREAM_DATA, which is prohibited over HTTP/3.
     "E24" Open BOTH
     PeerSendsForbiddenCapsule;
+    /// More streams than flow control allows.
+    "E25" Open BOTH
+    PeerOpensTooManyStreams;
+    /// More stream data than flow control allows.
+    "E25" Open BOTH
+    PeerSendsTooMuchData;
+    /// A flow control limit that does not rise.
+    "E25" Open BOTH
+    PeerDoesNotRaiseLimit;
     /// A WT_DRAIN_SESSION capsule with something in it.
     "E26" Open BOTH
     PeerSendsMalformedCapsule;
@@ -370,15 +379,21 @@ endings! {
     WeCloseWithLongMessage;
 }
 
+/// What the endings of flow control go beyond.
+pub(super) const LIMITS: FlowControl = FlowControl::new(64 * 1024, 4, 4);
+
 /// What `Inactivity` and `NoAnswer` wait for: less than the other side does by default.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Ending {
-    /// A configuration for the side that it happens to: the default, and the deadline that it
-    /// needs, if it needs one. The other side's is the default.
+    /// A configuration for the side that it happens to: the default, and the deadline or the limits
+    /// that it needs, if it needs any.
     #[must_use]
     pub fn config(&self) -> Config {
         let mut config = Config::default();
+        if self.needs_flow_control() {
+            config.flow_control = Some(LIMITS);
+        }
         if *self == Self::NoAnswer {
             config.deadlines.request = Some(PATIENCE);
         }
@@ -402,19 +417,37 @@ impl Ending {
     /// [`config`](Self::config) there.
     #[must_use]
     pub fn pair(&self, side: Side, link: Link) -> Pair {
-        match side {
-            Side::Client => Pair::with(self.config(), Config::default(), link),
-            Side::Server => Pair::with(Config::default(), self.config(), link),
-        }
+        let (client, server) = self.configs(side);
+        Pair::with(client, server, link)
     }
 
     /// The same for two [`Session`]s without an HTTP/3.
     #[must_use]
     pub fn session_pair(&self, side: Side, link: Link) -> Pair<Session> {
+        let (client, server) = self.configs(side);
+        Pair::sessions(client, server, link)
+    }
+
+    /// The client's and the server's. A deadline is for one side alone, so that it is the one that
+    /// notices.
+    fn configs(&self, side: Side) -> (Config, Config) {
+        let other = Config {
+            flow_control: self.config().flow_control,
+            ..Config::default()
+        };
         match side {
-            Side::Client => Pair::sessions(self.config(), Config::default(), link),
-            Side::Server => Pair::sessions(Config::default(), self.config(), link),
+            Side::Client => (self.config(), other),
+            Side::Server => (other, self.config()),
         }
+    }
+
+    fn needs_flow_control(&self) -> bool {
+        matches!(
+            self,
+            Self::PeerOpensTooManyStreams
+                | Self::PeerSendsTooMuchData
+                | Self::PeerDoesNotRaiseLimit
+        )
     }
 
     /// How long it takes at most until the application is told, with the [`config`](Self::config)

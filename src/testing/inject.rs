@@ -5,14 +5,14 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     Ending, Machine, Pair, Stage,
-    ending::redirect,
+    ending::{LIMITS, redirect},
     http3::RESERVED,
     machine::{Answer, Broken},
 };
 use crate::{
-    CloseMessage, ConnectionLost, Input, Rejection, Response, SessionId, Side, StreamId,
+    CloseMessage, ConnectionLost, Dir, Input, Rejection, Response, SessionId, Side, StreamId,
     wire::{
-        capsule,
+        capsule::{self, FlowKind},
         error_code::{H3_NO_ERROR, WT_SESSION_GONE},
         frame,
     },
@@ -135,6 +135,27 @@ impl<M: Machine> Pair<M> {
                     false,
                 );
             }
+            Ending::PeerOpensTooManyStreams => {
+                for n in 0..=LIMITS.max_streams_uni {
+                    peer.opens(session, n);
+                }
+            }
+            Ending::PeerSendsTooMuchData => {
+                // By its final size: what is read in between makes room for more.
+                let stream = peer.opens(session, 0);
+                peer.pair.send_as(
+                    side.other(),
+                    Input::StreamReset {
+                        stream,
+                        code: WT_SESSION_GONE,
+                        final_size: Some(1 << 40),
+                    },
+                );
+            }
+            Ending::PeerDoesNotRaiseLimit => {
+                let limit = capsule::flow(FlowKind::MaxData, LIMITS.max_data);
+                peer.sends(&M::body(&limit), false);
+            }
             Ending::PeerSendsMalformedCapsule => {
                 peer.sends(&M::body(&frame::encode(capsule::DRAIN, &[0])), false);
             }
@@ -244,6 +265,15 @@ impl<M: Machine> Peer<'_, M> {
         let input = Input::StreamData { stream, data, fin };
         self.pair.send_as(self.side, input);
         self
+    }
+
+    /// Opens a unidirectional stream far above those that its machine opens.
+    fn opens(&mut self, session: SessionId, n: u64) -> StreamId {
+        let stream = StreamId::new(self.side, Dir::Uni, 1000 + n);
+        let (data, fin) = (M::header(Dir::Uni, session), false);
+        let input = Input::StreamData { stream, data, fin };
+        self.pair.send_as(self.side, input);
+        stream
     }
 
     fn resets(&mut self, code: u64) -> &mut Self {

@@ -31,6 +31,8 @@ pub struct Link {
     /// Whether stream bytes arrive in other pieces than they were sent in, and QUIC takes writes in
     /// pieces.
     pub pieces: bool,
+    /// QUIC takes everything at once for now.
+    pub(super) takes_all: bool,
     chance: Rng,
     cut: bool,
     lost: u64,
@@ -63,6 +65,7 @@ impl Link {
             datagrams_lost: 0,
             datagrams_doubled: 0,
             pieces: false,
+            takes_all: false,
             chance: Rng::with_seed(0),
             cut: false,
             lost: 0,
@@ -169,7 +172,7 @@ impl Link {
 
     /// How much of a write QUIC takes at once.
     pub(super) fn takes(&mut self, len: usize) -> usize {
-        if self.pieces && len > 0 && self.chance.u8(..4) == 0 {
+        if self.pieces && !self.takes_all && len > 0 && self.chance.u8(..4) == 0 {
             self.chance.usize(..len)
         } else {
             len

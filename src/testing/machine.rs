@@ -15,7 +15,7 @@ use crate::{
     Action, CloseMessage, Connection, ConnectionLost, DatagramError, Dir, Endpoint, Event,
     Http3Error, Input, OpenError, Output, Rejection, Request, Response, SendError, SessionId, Side,
     StreamId, Violation,
-    session::{self, Session},
+    session::{self, Session, StreamHeader},
 };
 
 /// What a [`Pair`] can join: [`Connection`] or [`Session`]. Nobody else implements it.
@@ -82,6 +82,8 @@ pub trait Drive: Debug + Sized {
     fn ask(pair: &mut Pair<Self>, request: &Request) -> SessionId;
     fn accept(pair: &mut Pair<Self>, session: SessionId, response: Response);
     fn reject(pair: &mut Pair<Self>, session: SessionId, rejection: Rejection);
+    /// What begins a data stream.
+    fn header(dir: Dir, session: SessionId) -> Bytes;
     /// Capsule bytes, as they are written to the CONNECT stream.
     fn body(payload: &[u8]) -> Bytes;
     fn peer_answers(pair: &mut Pair<Self>, session: SessionId, answer: Answer);
@@ -169,6 +171,10 @@ impl Drive for Connection {
         let now = pair.now();
         let result = pair.server.machine.reject(now, session, rejection);
         pair.remark_result(&what, result);
+    }
+
+    fn header(dir: Dir, session: SessionId) -> Bytes {
+        Bytes::copy_from_slice(StreamHeader::new(dir, session).as_ref())
     }
 
     fn body(payload: &[u8]) -> Bytes {
@@ -352,6 +358,10 @@ impl Drive for Session {
             let machine = &mut pair.end(side).machine;
             machine.reject(now, by, rejection.clone());
         }
+    }
+
+    fn header(_: Dir, _: SessionId) -> Bytes {
+        Bytes::new()
     }
 
     fn body(payload: &[u8]) -> Bytes {

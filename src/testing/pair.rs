@@ -118,8 +118,13 @@ impl Pair<Session> {
     )]
     pub fn sessions(client: Config, server: Config, link: Link) -> Self {
         let start = Instant::now();
+        let (of_client, of_server) = (client.flow_control, server.flow_control);
         let session = |side, config| {
-            let terms = Terms::new(Dialect::Draft16, Transport::new(Support::Yes));
+            let mut terms = Terms::new(Dialect::Draft16, Transport::new(Support::Yes));
+            terms.peer_flow_control = match side {
+                Side::Client => of_server,
+                Side::Server => of_client,
+            };
             let id = SessionId::from_connect_stream(StreamId::new(Side::Client, Dir::Bi, 0));
             Session::new(start, side, id, terms, Arc::new(config))
         };
@@ -285,15 +290,14 @@ impl<M: Machine> Pair<M> {
 
     /// Makes a fact arrive at one end as if the other had sent it, without that end knowing.
     pub fn send_as(&mut self, from: Side, input: Input) {
-        // What the machine has said itself goes first.
-        self.drain(from);
+        self.flush(from);
         self.remark(from, &"what follows was not sent by this machine");
         self.send(from, input);
     }
 
     /// As [`send_as`](Self::send_as), and nothing of it is lost on the way.
     pub(super) fn send_safely(&mut self, from: Side, input: Input) {
-        self.drain(from);
+        self.flush(from);
         self.link.send_safely(self.now, from.other(), input);
     }
 

@@ -84,6 +84,17 @@ impl<M: Machine> Pair<M> {
         }
     }
 
+    /// What the machine has said itself goes out, all of it.
+    pub(super) fn flush(&mut self, side: Side) {
+        self.link.takes_all = true;
+        self.drain(side);
+        for stream in std::mem::take(&mut self.end(side).quic.blocked) {
+            self.tell(side, Input::StreamWritable { stream });
+            self.drain(side);
+        }
+        self.link.takes_all = false;
+    }
+
     pub(super) fn drain_both(&mut self) {
         self.drain(Side::Client);
         self.drain(Side::Server);
@@ -125,6 +136,7 @@ impl<M: Machine> Pair<M> {
                 }
                 self.tell(side, Input::Written { stream, len, fin });
                 if blocked {
+                    self.end(side).quic.blocked.insert(stream);
                     self.link
                         .send(self.now, side, Input::StreamWritable { stream });
                 }

@@ -5,11 +5,13 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
+    clippy::wildcard_enum_match_arm,
     reason = "a test may panic, and writes small numbers"
 )]
 
 mod connection_lost;
 mod deadlines;
+mod flow_control;
 mod http3_errors;
 mod never_opened;
 mod not_an_end;

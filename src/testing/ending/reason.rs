@@ -43,6 +43,9 @@ impl Ending {
             Self::PeerSendsBrokenMessage => Violation::MessageNotUtf8.into(),
             Self::PeerFinishesInsideCapsule => Violation::Truncated.into(),
             Self::PeerSendsForbiddenCapsule => Violation::ForbiddenCapsule.into(),
+            Self::PeerOpensTooManyStreams => Violation::TooManyStreams.into(),
+            Self::PeerSendsTooMuchData => Violation::TooMuchData.into(),
+            Self::PeerDoesNotRaiseLimit => Violation::LimitNotRaised.into(),
             Self::PeerSendsMalformedCapsule => Violation::MalformedCapsule.into(),
             Self::PeerChoosesAnotherProtocol => Violation::ProtocolNotOffered.into(),
             Self::PeerFinishesUnanswered | Self::PeerSendsMalformedResponse => {
