@@ -391,6 +391,11 @@ impl<M: Machine> Pair<M> {
         &self.script
     }
 
+    /// Forgets the transcript so far, for long runs.
+    pub fn clear_script(&mut self) {
+        self.script = Script::default();
+    }
+
     /// One end.
     pub fn end(&mut self, side: Side) -> &mut End<M> {
         match side {

@@ -1,11 +1,13 @@
 //! The pair and its link: what a session says does not depend on what lies between.
 #![allow(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::wildcard_enum_match_arm,
     reason = "a test may panic, and looks for one event"
 )]
 
 mod endings;
+mod flow_control;
 mod schedules;
 
 use std::time::Duration;
