@@ -188,7 +188,10 @@ pub(crate) fn choose(
     {
         return Err(Requirement::ExtendedConnect);
     }
-    let datagrams = peer.h3_datagram == 1 || peer.h3_datagram_draft04 == 1;
+    // §3.1: "both the client and the server indicate support for HTTP/3 datagrams by sending a
+    // SETTINGS_H3_DATAGRAM setting value set to 1". Draft 02 is of the time of the older codepoint.
+    let is_old = chosen == Some(Dialect::Draft02);
+    let datagrams = peer.h3_datagram == 1 || (is_old && peer.h3_datagram_draft04 == 1);
     if !datagrams || transport.datagrams == Support::No {
         return Err(Requirement::Datagrams);
     }

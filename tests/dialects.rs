@@ -457,6 +457,27 @@ fn datagrams_of_the_older_draft_will_do() {
 }
 
 #[test]
+fn datagrams_of_the_older_draft_will_not_do_for_a_newer_dialect() {
+    both_roles(|side| {
+        for dialect in [Dialect::Draft07, Dialect::Draft14, Dialect::Draft16] {
+            let entries = [
+                codepoint(dialect),
+                (ENABLE_CONNECT_PROTOCOL, 1),
+                (DATAGRAM_DRAFT04, 1),
+            ];
+            let yes = transport(Support::Yes, Support::Yes);
+            let missing = missing(side, speaking(dialect), yes, &entries);
+            assert_eq!(missing, Some(Requirement::Datagrams), "{dialect:?}");
+        }
+    });
+    // Nor for a client that says no dialect: its request cannot be of draft 02.
+    let yes = transport(Support::Yes, Support::Yes);
+    let entries = [(DATAGRAM_DRAFT04, 1)];
+    let missing = missing(Side::Server, Config::default(), yes, &entries);
+    assert_eq!(missing, Some(Requirement::Datagrams));
+}
+
+#[test]
 fn a_client_that_is_told_to_closes_what_cannot_carry_sessions() {
     let mut config = Config::default();
     config.close_unsupported = true;
