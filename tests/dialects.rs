@@ -593,6 +593,28 @@ fn a_client_that_offers_nothing_does_not_say_so() {
     }
 }
 
+#[test]
+fn a_client_says_its_origin_where_it_has_one() {
+    // §3.2: "If the WebTransport session is coming from a browser client, an `Origin` header MUST
+    // be provided within the request."
+    for dialect in DIALECTS {
+        let mut rig = Rig::with(Side::Client, speaking(dialect), dialect);
+        let request = Request::new("https://example.org/game".parse().unwrap());
+        let request = request.origin("https://play.example".parse().unwrap());
+        connect(&mut rig, &request, CONNECT);
+        // The name `origin` is entry 90 of the static table: 75 more than four bits hold.
+        let mut head = connect_head(rig.token());
+        head.0.extend([0x5f, 75]);
+        let head = head.value("https://play.example");
+        let head = match dialect {
+            Dialect::Draft02 => head.field("sec-webtransport-http3-draft02", "1"),
+            _ => head,
+        };
+        let head = head.frame();
+        assert_eq!(rig.outputs(), [write(CONNECT, &head, false)], "{dialect:?}");
+    }
+}
+
 /// A server that has read a CONNECT with these fields beside its own.
 fn server_asked(dialect: Dialect, more: &[(&str, &str)]) -> (Rig, SessionId, Request) {
     let mut rig = Rig::with(Side::Server, speaking(dialect), dialect);
