@@ -477,6 +477,41 @@ fn datagrams_of_the_older_draft_will_not_do_for_a_newer_dialect() {
     assert_eq!(missing, Some(Requirement::Datagrams));
 }
 
+/// A client that announces no dialect shows by its token that it needs what it has not.
+#[test]
+fn a_request_of_a_dialect_that_needs_more_of_quic_is_malformed() {
+    let entries = [(DATAGRAM, 1)];
+    for (token, is_new) in [("webtransport-h3", true), ("webtransport", false)] {
+        for held in [false, true] {
+            let lacking = transport(Support::Yes, Support::No);
+            let config = Config::default();
+            let mut rig = Rig::started(Side::Server, config, Dialect::Draft16, lacking);
+            let theirs = [vec![0x00], settings(&entries)].concat();
+            let request = connect_request(token);
+            match held {
+                true => {
+                    rig.feed(CONNECT, &request);
+                    rig.feed(rig.peer_control(), &theirs);
+                }
+                false => {
+                    rig.feed(rig.peer_control(), &theirs);
+                    rig.feed(CONNECT, &request);
+                }
+            }
+            let outputs = rig.outputs();
+            let is_requested =
+                |output: &Output| matches!(output, Output::Event(Event::SessionRequested { .. }));
+            assert_eq!(outputs.iter().any(is_requested), !is_new, "{token}");
+            let malformed = [
+                reset(CONNECT, H3_MESSAGE_ERROR),
+                stop_sending(CONNECT, H3_MESSAGE_ERROR),
+            ];
+            let refused = malformed.iter().all(|action| outputs.contains(action));
+            assert_eq!(refused, is_new, "{token}");
+        }
+    }
+}
+
 #[test]
 fn a_client_that_is_told_to_closes_what_cannot_carry_sessions() {
     let mut config = Config::default();
