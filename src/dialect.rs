@@ -80,8 +80,11 @@ impl Dialect {
         !matches!(self, Self::Draft02)
     }
 
-    const fn needs_reset_stream_at(self) -> bool {
+    /// Whether QUIC, as both sides have it, is known to be too little for it. Newer dialects need
+    /// the peer's RESET_STREAM_AT.
+    pub(crate) fn is_beyond(self, transport: &Transport) -> bool {
         matches!(self, Self::Draft14 | Self::Draft16)
+            && transport.peer_reset_stream_at == Support::No
     }
 
     const fn is_announced(self, peer: &Settings) -> bool {
@@ -220,18 +223,20 @@ pub(crate) fn choose(
         (None, Side::Client) => return Err(Requirement::WebTransport),
         (None, Side::Server) => {}
     }
-    let needs = |rule: fn(Dialect) -> bool| chosen.is_some_and(rule);
     if side == Side::Client
-        && needs(Dialect::needs_extended_connect)
+        && chosen.is_some_and(Dialect::needs_extended_connect)
         && peer.enable_connect_protocol != 1
     {
         return Err(Requirement::ExtendedConnect);
     }
-    let datagrams = peer.h3_datagram == 1 || peer.h3_datagram_draft04 == 1;
+    // §3.1: "both the client and the server indicate support for HTTP/3 datagrams by sending a
+    // SETTINGS_H3_DATAGRAM setting value set to 1". Draft 02 is of the time of the older codepoint.
+    let is_old = chosen == Some(Dialect::Draft02);
+    let datagrams = peer.h3_datagram == 1 || (is_old && peer.h3_datagram_draft04 == 1);
     if !datagrams || transport.datagrams == Support::No {
         return Err(Requirement::Datagrams);
     }
-    if needs(Dialect::needs_reset_stream_at) && transport.peer_reset_stream_at == Support::No {
+    if chosen.is_some_and(|dialect| dialect.is_beyond(transport)) {
         return Err(Requirement::ResetStreamAt);
     }
     Ok(chosen)

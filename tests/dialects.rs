@@ -457,6 +457,62 @@ fn datagrams_of_the_older_draft_will_do() {
 }
 
 #[test]
+fn datagrams_of_the_older_draft_will_not_do_for_a_newer_dialect() {
+    both_roles(|side| {
+        for dialect in [Dialect::Draft07, Dialect::Draft14, Dialect::Draft16] {
+            let entries = [
+                codepoint(dialect),
+                (ENABLE_CONNECT_PROTOCOL, 1),
+                (DATAGRAM_DRAFT04, 1),
+            ];
+            let yes = transport(Support::Yes, Support::Yes);
+            let missing = missing(side, speaking(dialect), yes, &entries);
+            assert_eq!(missing, Some(Requirement::Datagrams), "{dialect:?}");
+        }
+    });
+    // Nor for a client that says no dialect: its request cannot be of draft 02.
+    let yes = transport(Support::Yes, Support::Yes);
+    let entries = [(DATAGRAM_DRAFT04, 1)];
+    let missing = missing(Side::Server, Config::default(), yes, &entries);
+    assert_eq!(missing, Some(Requirement::Datagrams));
+}
+
+/// A client that announces no dialect shows by its token that it needs what it has not.
+#[test]
+fn a_request_of_a_dialect_that_needs_more_of_quic_is_malformed() {
+    let entries = [(DATAGRAM, 1)];
+    for (token, is_new) in [("webtransport-h3", true), ("webtransport", false)] {
+        for held in [false, true] {
+            let lacking = transport(Support::Yes, Support::No);
+            let config = Config::default();
+            let mut rig = Rig::started(Side::Server, config, Dialect::Draft16, lacking);
+            let theirs = [vec![0x00], settings(&entries)].concat();
+            let request = connect_request(token);
+            match held {
+                true => {
+                    rig.feed(CONNECT, &request);
+                    rig.feed(rig.peer_control(), &theirs);
+                }
+                false => {
+                    rig.feed(rig.peer_control(), &theirs);
+                    rig.feed(CONNECT, &request);
+                }
+            }
+            let outputs = rig.outputs();
+            let is_requested =
+                |output: &Output| matches!(output, Output::Event(Event::SessionRequested { .. }));
+            assert_eq!(outputs.iter().any(is_requested), !is_new, "{token}");
+            let malformed = [
+                reset(CONNECT, H3_MESSAGE_ERROR),
+                stop_sending(CONNECT, H3_MESSAGE_ERROR),
+            ];
+            let refused = malformed.iter().all(|action| outputs.contains(action));
+            assert_eq!(refused, is_new, "{token}");
+        }
+    }
+}
+
+#[test]
 fn a_client_that_is_told_to_closes_what_cannot_carry_sessions() {
     let mut config = Config::default();
     config.close_unsupported = true;
@@ -568,6 +624,28 @@ fn a_client_that_offers_nothing_does_not_say_so() {
         let request = Request::new("https://example.org/game".parse().unwrap());
         connect(&mut rig, &request, CONNECT);
         let head = connect_head(rig.token()).frame();
+        assert_eq!(rig.outputs(), [write(CONNECT, &head, false)], "{dialect:?}");
+    }
+}
+
+#[test]
+fn a_client_says_its_origin_where_it_has_one() {
+    // §3.2: "If the WebTransport session is coming from a browser client, an `Origin` header MUST
+    // be provided within the request."
+    for dialect in DIALECTS {
+        let mut rig = Rig::with(Side::Client, speaking(dialect), dialect);
+        let request = Request::new("https://example.org/game".parse().unwrap());
+        let request = request.origin("https://play.example".parse().unwrap());
+        connect(&mut rig, &request, CONNECT);
+        // The name `origin` is entry 90 of the static table: 75 more than four bits hold.
+        let mut head = connect_head(rig.token());
+        head.0.extend([0x5f, 75]);
+        let head = head.value("https://play.example");
+        let head = match dialect {
+            Dialect::Draft02 => head.field("sec-webtransport-http3-draft02", "1"),
+            _ => head,
+        };
+        let head = head.frame();
         assert_eq!(rig.outputs(), [write(CONNECT, &head, false)], "{dialect:?}");
     }
 }

@@ -161,6 +161,11 @@ impl Connection {
         let Some(dialect) = dialect::of_request(&held.wanted.token, &self.ours, &theirs) else {
             return self.answer(stream, StatusCode::NOT_IMPLEMENTED);
         };
+        // §3.1: "the server MUST treat all established and newly incoming WebTransport sessions as
+        // malformed". A client that announced no dialect says only here what it needs.
+        if dialect.is_beyond(&transport) {
+            return self.refuse_request(stream, H3_MESSAGE_ERROR);
+        }
         let peer_flow_control = dialect.peer_flow_control(&self.ours, &theirs);
         let limit = dialect.session_limit(&self.ours, peer_flow_control.is_some());
         if u64::from(self.live) >= limit.min(self.config.limits.sessions.into()) {

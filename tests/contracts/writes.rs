@@ -166,6 +166,36 @@ fn credit_is_blocked_until_the_header_is_written_and_is_told_of() {
     }
 }
 
+/// §4.3: "Endpoints MUST NOT send WT_STREAM as a frame type on HTTP/3 streams other than the very
+/// first bytes of a request stream."
+#[test]
+fn a_stream_header_goes_to_no_stream_that_is_something_else() {
+    let (mut rig, session) = open();
+    let ours = bind(&mut rig, session, Dir::Bi, 5);
+    let header = stream_header(Dir::Bi, CONNECT);
+    assert_eq!(poll(&mut rig), Some(write(ours, &header, false)));
+    written(&mut rig, ours, header.len(), false);
+    let theirs = rig.peer_bidi(3);
+    rig.peer_opens(theirs, session, b"");
+    rig.drain();
+
+    let control = StreamId::new(Side::Server, Dir::Uni, 0);
+    let own_uni = StreamId::new(Side::Server, Dir::Uni, 7);
+    let never = StreamId::new(Side::Client, Dir::Bi, 9);
+    let others = [
+        session.connect_stream(),
+        control,
+        own_uni,
+        ours,
+        theirs,
+        never,
+    ];
+    for stream in others {
+        rig.connection.open(session, Dir::Bi).unwrap().bind(stream);
+        assert_eq!(poll(&mut rig), None, "{stream}");
+    }
+}
+
 #[test]
 fn a_header_that_nobody_waited_for_is_not_told_of() {
     let (mut rig, session) = open();

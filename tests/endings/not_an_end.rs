@@ -522,6 +522,40 @@ fn n04_stop_is_answered_with_the_header_where_quic_can_promise_it() {
 }
 
 #[test]
+fn n04_reset_and_stop_of_ours_carry_the_code_and_where_quic_can_promise_it_the_header() {
+    // §4.4: "WebTransport implementations MUST use the RESET_STREAM_AT frame with a Reliable Size
+    // set to at least the size of the WebTransport header"
+    both_roles(|side| {
+        for (can, header_len) in [(Support::Yes, 3), (Support::Unknown, 0), (Support::No, 0)] {
+            let mut transport = Transport::new(Support::Yes);
+            transport.reset_stream_at = can;
+            for (wire, code) in CODES {
+                let Some(code) = code else { continue };
+                let config = Config::default();
+                let mut rig = Rig::on(side, config, Dialect::Draft16, transport.clone());
+                let session = rig.open_session();
+                for dir in [Dir::Bi, Dir::Uni] {
+                    let ours = rig.we_open(session, dir);
+                    rig.connection.credit(ours).unwrap().spend(100);
+                    rig.connection.reset(ours, code).unwrap();
+                    let expected = [reset_after(ours, wire, header_len)];
+                    assert_eq!(rig.outputs(), expected, "{wire:#x}");
+                }
+                // The header of their stream is theirs.
+                let theirs = rig.peer_bidi(0);
+                rig.peer_opens(theirs, session, b"");
+                rig.drain();
+                rig.connection.stop(theirs, code).unwrap();
+                rig.connection.reset(theirs, code).unwrap();
+                let expected = [stop_sending(theirs, wire), reset(theirs, wire)];
+                assert_eq!(rig.outputs(), expected, "{wire:#x}");
+                works(&mut rig, session);
+            }
+        }
+    });
+}
+
+#[test]
 fn n04_session_gone_on_a_data_stream_may_overtake_the_capsule() {
     both_roles(|side| {
         let (mut rig, session) = Rig::open(side);
