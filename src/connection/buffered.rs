@@ -5,22 +5,31 @@
 //! streams that do, and the counts of all of them against the limits.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Instant,
 };
 
 use bytes::Bytes;
 
-use crate::{Limits, SessionId, StreamId};
+use crate::{Dir, Limits, SessionId, StreamId};
 
 #[derive(Debug, Default)]
 pub(super) struct Buffered {
     /// Parked streams whose session was not requested yet.
     orphans: BTreeSet<(SessionId, StreamId)>,
+    /// How many were refused before that, of each kind: their peer has counted them, and the
+    /// session, should it come, owes credit for them.
+    forsaken: BTreeMap<SessionId, Forsaken>,
     datagrams: VecDeque<Datagram>,
     streams: u32,
     datagram_count: usize,
     bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Forsaken {
+    pub(super) bidi: u32,
+    pub(super) uni: u32,
 }
 
 #[derive(Debug)]
@@ -73,6 +82,23 @@ impl Buffered {
 
     pub(super) fn remove_orphan(&mut self, session: SessionId, stream: StreamId) {
         self.orphans.remove(&(session, stream));
+    }
+
+    /// A stream was refused whose session was not requested yet.
+    pub(super) fn forsake(&mut self, session: SessionId, dir: Dir, limits: &Limits) {
+        let limit = usize::try_from(limits.buffered_streams).unwrap_or(usize::MAX);
+        if self.forsaken.len() >= limit && !self.forsaken.contains_key(&session) {
+            return;
+        }
+        let forsaken = self.forsaken.entry(session).or_default();
+        match dir {
+            Dir::Bi => forsaken.bidi = forsaken.bidi.saturating_add(1),
+            Dir::Uni => forsaken.uni = forsaken.uni.saturating_add(1),
+        }
+    }
+
+    pub(super) fn take_forsaken(&mut self, session: SessionId) -> Option<Forsaken> {
+        self.forsaken.remove(&session)
     }
 
     /// The streams that wait for `session` to be requested, in the order of ids.

@@ -10,7 +10,8 @@ use super::{
     streams::Destination,
 };
 use crate::{
-    Action, ConnectionLost, Dir, Event, Http3Error, Input, SessionId, Side, StreamId, session,
+    Action, ConnectionLost, Dir, Event, Http3Error, Input, SessionId, Side, StreamId, Support,
+    session,
     wire::{
         datagram,
         error_code::{
@@ -199,6 +200,14 @@ impl Connection {
         }
         if let Ok(session) = SessionId::try_from(stream) {
             self.forsake_orphans(session, WT_BUFFERED_STREAM_REJECTED);
+        }
+        // With RESET_STREAM_AT the header of a session's stream always arrives.
+        let reliable = self
+            .transport
+            .as_ref()
+            .is_some_and(|transport| transport.peer_reset_stream_at == Support::Yes);
+        if !reliable {
+            self.forgive_nameless(stream.dir());
         }
         self.count_cheap();
     }

@@ -89,6 +89,7 @@ impl Connection {
             .is_some_and(|connect| connect.session.is_requested());
         if is_requested {
             if !self.buffered.has_stream_room(&self.config.limits) {
+                self.forgive(session, stream.dir());
                 return self.refuse_stream(stream, WT_BUFFERED_STREAM_REJECTED);
             }
             self.buffered.add_stream();
@@ -107,6 +108,7 @@ impl Connection {
 
     fn park_orphan(&mut self, session: SessionId, stream: StreamId, header_len: u8) {
         if !self.buffered.has_stream_room(&self.config.limits) {
+            self.forgive(session, stream.dir());
             return self.refuse_stream(stream, WT_BUFFERED_STREAM_REJECTED);
         }
         self.buffered.add_stream();
@@ -123,6 +125,12 @@ impl Connection {
 
     /// The session that parked streams and datagrams waited for has been requested.
     pub(super) fn adopt_orphans(&mut self, session: SessionId) {
+        if let Some(forsaken) = self.buffered.take_forsaken(session) {
+            self.with_session(session, |connect, _| {
+                connect.session.forgive(Dir::Bi, forsaken.bidi.into());
+                connect.session.forgive(Dir::Uni, forsaken.uni.into());
+            });
+        }
         for stream in self.buffered.orphans_of(session) {
             self.adopt(session, stream);
         }
@@ -170,11 +178,29 @@ impl Connection {
 
     /// The session that parked streams and datagrams waited for will never be.
     pub(super) fn forsake_orphans(&mut self, session: SessionId, code: u64) {
+        self.buffered.take_forsaken(session);
         for stream in self.buffered.orphans_of(session) {
             self.refuse_stream(stream, code);
         }
         let datagrams = self.buffered.datagrams_of(session).len();
         self.stats.datagrams_absorbed += u64::try_from(datagrams).unwrap_or(u64::MAX);
+    }
+
+    /// A stream is refused that its session has not counted, and its peer has: what that used is
+    /// given back, or the session might get stuck.
+    fn forgive(&mut self, session: SessionId, dir: Dir) {
+        if self.connect_stream(session).is_none() {
+            self.buffered.forsake(session, dir, &self.config.limits);
+            return;
+        }
+        self.with_session(session, |connect, _| connect.session.forgive(dir, 1));
+    }
+
+    /// The same of a stream that ended before it named its session, which may be any.
+    pub(super) fn forgive_nameless(&mut self, dir: Dir) {
+        for session in self.connect_streams() {
+            self.forgive(session, dir);
+        }
     }
 
     /// Refuses a peer's stream, whether it has a slot or not.
@@ -249,6 +275,9 @@ impl Connection {
             return true;
         }
         let session = *session;
+        if !parked.known {
+            self.forgive(session, stream.dir());
+        }
         let was_sending = self.with_session(session, |connect, _| connect.session.forget(stream));
         // The peer's STOP_SENDING had its answer already.
         let sending = was_sending.unwrap_or(true) && stream.dir() == Dir::Bi;
@@ -363,6 +392,8 @@ impl Connection {
             if let Some(parked) = &mut slot.parked {
                 parked.armed = None;
             }
+            let session = slot.session;
+            self.forgive(session, stream.dir());
             self.refuse_stream(stream, WT_BUFFERED_STREAM_REJECTED);
         }
     }

@@ -59,6 +59,17 @@ impl Session {
         }
     }
 
+    /// Streams of the peer's were refused before they were counted: what they used is given back.
+    pub(crate) fn forgive(&mut self, dir: Dir, count: u64) {
+        for _ in 0..count {
+            self.release_unseen();
+        }
+        if let Some(flow) = &mut self.flow {
+            flow.received.streams(dir).give(count);
+        }
+        self.update_windows(None);
+    }
+
     /// A stream ended of which nobody knows how much the peer sent: not more than QUIC let it send
     /// ahead of the reader. To give too little would get the session stuck.
     pub(super) fn release_unseen(&mut self) {

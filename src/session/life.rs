@@ -53,6 +53,7 @@ impl Session {
             self.drain();
         }
         self.streams.announce(&mut self.out);
+        self.update_windows(None);
         for payload in std::mem::take(&mut self.early).payloads {
             self.tell_datagram(payload);
         }

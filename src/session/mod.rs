@@ -537,6 +537,7 @@ impl Session {
     /// A stream that waited for the answer was refused: whether our half was still open.
     pub(crate) fn forget(&mut self, stream: StreamId) -> bool {
         let was_sending = self.streams.forget(stream);
+        self.release_unseen();
         self.update_windows(None);
         was_sending
     }

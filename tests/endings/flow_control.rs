@@ -654,3 +654,102 @@ fn our_own_limits_are_announced_with_the_signals_that_go_with_them() {
         }
     });
 }
+
+// ---- streams that never reach their session
+
+/// Whether the machine has said this limit in what it wrote.
+fn said(outputs: &[Output], kind: u64, value: u64) -> bool {
+    let limit = capsule(kind, value);
+    let holds = |data: &Bytes| data.windows(limit.len()).any(|window| window == limit);
+    outputs
+        .iter()
+        .any(|output| matches!(output, Output::Action(Action::Write { data, .. }) if holds(data)))
+}
+
+fn server_without_room() -> Rig {
+    let mut config = speaking(Dialect::Draft16);
+    config.flow_control = Some(FlowControl::new(10, 1, 1));
+    config.limits.buffered_streams = 1;
+    config.limits.buffered_bytes = 2;
+    let mut rig = Rig::before_settings(Side::Server, config);
+    let limits = peer_limits(Side::Server, Dialect::Draft16, ROOMY);
+    rig.feed(rig.peer_control(), &limits);
+    rig.drain();
+    rig
+}
+
+fn accept(rig: &mut Rig, session: SessionId) -> Vec<Output> {
+    let accepted = webtransport_session::Response::default();
+    rig.connection.accept(rig.now, session, accepted).unwrap();
+    rig.outputs()
+}
+
+#[test]
+fn a_stream_that_found_no_room_before_the_answer_is_given_back() {
+    let mut rig = server_without_room();
+    let session = rig.request_session(CONNECT);
+    let (bidi, uni) = (rig.peer_bidi(1), rig.peer_uni(0));
+    rig.peer_opens(bidi, session, b"");
+    rig.peer_opens(uni, session, b"");
+    rig.drain();
+    let outputs = accept(&mut rig, session);
+    assert!(said(&outputs, MAX_STREAMS_UNI, 2), "{outputs:?}");
+    assert!(!said(&outputs, MAX_STREAMS_BIDI, 2), "{outputs:?}");
+}
+
+#[test]
+fn a_stream_whose_bytes_found_no_room_is_given_back() {
+    let mut rig = server_without_room();
+    let session = rig.request_session(CONNECT);
+    let uni = rig.peer_uni(0);
+    rig.peer_opens(uni, session, b"123");
+    rig.drain();
+    let outputs = accept(&mut rig, session);
+    assert!(said(&outputs, MAX_STREAMS_UNI, 2), "{outputs:?}");
+    let data = Transport::new(Support::Yes).stream_receive_window;
+    assert!(said(&outputs, MAX_DATA, 10 + data), "{outputs:?}");
+}
+
+#[test]
+fn streams_that_were_refused_before_their_request_are_given_back_when_it_comes() {
+    let ways: [fn(&mut Rig); 3] = [
+        // No room for a second one.
+        |rig| {
+            let bidi = rig.peer_bidi(1);
+            rig.peer_opens_for(CONNECT, bidi, b"");
+            let uni = rig.peer_uni(0);
+            rig.peer_opens_for(CONNECT, uni, b"");
+        },
+        // No room for its bytes.
+        |rig| {
+            let uni = rig.peer_uni(0);
+            rig.peer_opens_for(CONNECT, uni, b"123");
+        },
+        // It waited too long.
+        |rig| {
+            let uni = rig.peer_uni(0);
+            rig.peer_opens_for(CONNECT, uni, b"");
+            rig.wait(std::time::Duration::from_secs(5));
+        },
+    ];
+    for way in ways {
+        let mut rig = server_without_room();
+        way(&mut rig);
+        rig.drain();
+        let session = rig.request_session(CONNECT);
+        let outputs = accept(&mut rig, session);
+        assert!(said(&outputs, MAX_STREAMS_UNI, 2), "{outputs:?}");
+    }
+}
+
+#[test]
+fn a_stream_that_ended_inside_its_header_is_given_back() {
+    both_roles(|side| {
+        let (mut rig, _) = open(side, FlowControl::new(10, 1, 1), ROOMY);
+        let uni = rig.peer_uni(0);
+        rig.feed(uni, b"\x40");
+        assert!(!said(&rig.outputs(), MAX_STREAMS_UNI, 2));
+        rig.peer_resets(uni, WT_SESSION_GONE);
+        assert!(said(&rig.outputs(), MAX_STREAMS_UNI, 2));
+    });
+}
