@@ -111,58 +111,6 @@ pub const PENDING: &[Pending] = &[
             "quinn_proto::exporter::it_is_the_exporter_of_tls_with_the_label_and_the_context_of_the_draft",
         ],
     ),
-    // Flow control.
-    pending(
-        "5.6-1",
-        &["flow_control::credit_is_given_back_without_being_asked_for"],
-    ),
-    pending(
-        "5.6-2",
-        &[
-            "flow_control::data_credit_is_given_back_as_the_application_reads",
-            "flow_control::stream_credit_is_given_back_as_streams_close",
-        ],
-    ),
-    pending(
-        "5.6.2-1",
-        &["endings::violations::e25_maximum_streams_above_2_60_is_an_error"],
-    ),
-    pending(
-        "5.6.2-2",
-        &["flow_control::no_stream_is_opened_beyond_the_peers_limit"],
-    ),
-    pending(
-        "5.6.2-3",
-        &["endings::violations::e25_a_stream_beyond_our_limit_is_an_error"],
-    ),
-    pending(
-        "5.6.2-4",
-        &["endings::violations::e25_a_stream_limit_that_does_not_rise_is_an_error"],
-    ),
-    pending(
-        "5.6.3-1",
-        &["flow_control::an_open_that_is_refused_says_streams_blocked"],
-    ),
-    pending(
-        "5.6.3-2",
-        &["endings::violations::e25_streams_blocked_above_2_60_is_an_error"],
-    ),
-    pending(
-        "5.6.4-1",
-        &["flow_control::no_byte_is_sent_beyond_the_peers_limit"],
-    ),
-    pending(
-        "5.6.4-2",
-        &["endings::violations::e25_data_beyond_our_limit_is_an_error"],
-    ),
-    pending(
-        "5.6.4-3",
-        &["endings::violations::e25_a_data_limit_that_does_not_rise_is_an_error"],
-    ),
-    pending(
-        "5.6.5-1",
-        &["flow_control::a_write_that_is_refused_says_data_blocked"],
-    ),
 ];
 
 const FORWARDS: &str = "The crate is an end of a connection and forwards nothing. A proxy made \
@@ -509,6 +457,7 @@ pub const MAPPING: &[Entry] = &[
         &[
             "dialects::a_server_takes_as_many_sessions_as_the_dialect_lets_it_announce",
             "dialects::a_client_asks_for_no_more_sessions_than_the_server_takes",
+            "endings::flow_control::with_flow_control_there_may_be_several_sessions",
         ],
     )
     .note("Without it no two share a connection, but in drafts 02 and 07, which have none."),
@@ -525,7 +474,10 @@ pub const MAPPING: &[Entry] = &[
     ),
     shown(
         "5.1-4",
-        &["endings::not_an_end::n15_flow_control_capsules_mean_nothing_while_it_is_off"],
+        &[
+            "endings::not_an_end::n15_flow_control_capsules_mean_nothing_while_it_is_off",
+            "endings::flow_control::n15_flow_control_that_one_side_alone_declares_is_off",
+        ],
     ),
     shown(
         "5.2-1",
@@ -547,10 +499,86 @@ pub const MAPPING: &[Entry] = &[
             "dialects::capsules_for_the_flow_control_of_streams_are_forbidden_where_the_dialect_knows_them",
         ],
     ),
+    shown(
+        "5.6-1",
+        &[
+            "endings::flow_control::what_the_application_reads_is_given_back_by_halves",
+            "testing::flow_control::a_gibibyte_over_a_thousand_streams_never_stalls",
+        ],
+    ),
+    shown(
+        "5.6-2",
+        &[
+            "endings::flow_control::what_the_application_reads_is_given_back_by_halves",
+            "endings::flow_control::a_stream_is_given_back_when_both_its_halves_are_over_however_they_ended",
+        ],
+    ),
     binds("5.6.1-1", Party::Intermediary, FORWARDS, &[]),
+    shown(
+        "5.6.2-1",
+        &[
+            "endings::flow_control::e25_a_stream_limit_above_2_to_the_60_ends_the_session",
+        ],
+    ),
+    shown(
+        "5.6.2-2",
+        &[
+            "endings::flow_control::streams_stop_at_the_peers_limit_and_go_on_when_it_rises",
+        ],
+    ),
+    shown(
+        "5.6.2-3",
+        &[
+            "endings::flow_control::e25_a_stream_beyond_the_limit_ends_the_session",
+        ],
+    ),
+    shown(
+        "5.6.2-4",
+        &[
+            "endings::flow_control::e25_a_limit_that_does_not_rise_ends_the_session",
+        ],
+    ),
     binds("5.6.2-5", Party::Intermediary, FORWARDS, &[]),
+    shown(
+        "5.6.3-1",
+        &[
+            "endings::flow_control::streams_stop_at_the_peers_limit_and_go_on_when_it_rises",
+        ],
+    ),
+    shown(
+        "5.6.3-2",
+        &[
+            "endings::flow_control::e25_a_stream_limit_above_2_to_the_60_ends_the_session",
+        ],
+    ),
     binds("5.6.3-3", Party::Intermediary, FORWARDS, &[]),
+    shown(
+        "5.6.4-1",
+        &[
+            "endings::flow_control::writes_stop_at_the_peers_limit_and_go_on_when_it_rises",
+            "testing::flow_control::a_gibibyte_over_a_thousand_streams_never_stalls",
+        ],
+    ),
+    shown(
+        "5.6.4-2",
+        &[
+            "endings::flow_control::e25_data_beyond_the_limit_ends_the_session_wherever_it_is_cut",
+            "endings::flow_control::e25_the_final_size_of_a_reset_stream_counts",
+        ],
+    ),
+    shown(
+        "5.6.4-3",
+        &[
+            "endings::flow_control::e25_a_limit_that_does_not_rise_ends_the_session",
+        ],
+    ),
     binds("5.6.4-4", Party::Intermediary, FORWARDS, &[]),
+    shown(
+        "5.6.5-1",
+        &[
+            "endings::flow_control::writes_stop_at_the_peers_limit_and_go_on_when_it_rises",
+        ],
+    ),
     binds("5.6.5-2", Party::Intermediary, FORWARDS, &[]),
     // ---- 6 Session Termination
     shown(
@@ -656,6 +684,7 @@ pub const MAPPING: &[Entry] = &[
         &[
             "dialects::a_server_takes_as_many_sessions_as_the_dialect_lets_it_announce",
             "dialects::a_client_asks_for_no_more_sessions_than_the_server_takes",
+            "endings::flow_control::with_flow_control_there_may_be_several_sessions",
         ],
     )
     .note("Without it no two share a connection, but in drafts 02 and 07, which have none."),
