@@ -215,7 +215,14 @@ impl Connection {
 
     // ---- the client's request
 
-    pub(super) fn may_connect(&mut self) -> Result<Dialect, ConnectError> {
+    /// Whether this may be sent, and in which dialect.
+    pub(super) fn may_request(&mut self, request: &Request) -> Result<Dialect, ConnectError> {
+        let dialect = self.may_connect()?;
+        request.validate()?;
+        Ok(dialect)
+    }
+
+    fn may_connect(&mut self) -> Result<Dialect, ConnectError> {
         if self.side == Side::Server {
             return Err(ConnectError::NotClient);
         }

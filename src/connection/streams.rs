@@ -1,6 +1,8 @@
 //! Data streams: which session they belong to, what is parked until that is open, and the
 //! application's commands on them.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::{
@@ -28,6 +30,30 @@ pub(super) enum Destination {
     Gone,
     /// Something that never was a session.
     Never,
+}
+
+/// Leave to write payload to a stream. Of the connection it needs the slots alone.
+pub(super) fn credit(
+    slots: &mut BTreeMap<StreamId, Slot>,
+    stream: StreamId,
+) -> Result<SendCredit<'_>, SendError> {
+    let Some(Slot::Data(slot)) = slots.get(&stream) else {
+        return Err(SendError::StreamClosed);
+    };
+    let (is_blocked, is_ending) = (slot.outgoing.is_some(), slot.ending != Ending::None);
+    let Some(Slot::Connect(connect)) = slots.get_mut(&slot.session.connect_stream()) else {
+        return Err(SendError::StreamClosed);
+    };
+    if is_ending {
+        return Err(SendError::StreamClosed);
+    }
+    let credit = connect.session.credit(stream)?;
+    if is_blocked {
+        // Dropping it asks for `StreamWritable`.
+        drop(credit);
+        return Err(SendError::Blocked);
+    }
+    Ok(credit)
 }
 
 impl Connection {
@@ -426,27 +452,6 @@ impl Connection {
         if let Some(Some(header)) = header {
             self.send(stream, header.as_ref(), false);
         }
-    }
-
-    pub(super) fn stream_credit(&mut self, stream: StreamId) -> Result<SendCredit<'_>, SendError> {
-        let Some(Slot::Data(slot)) = self.slots.get(&stream) else {
-            return Err(SendError::StreamClosed);
-        };
-        let (is_blocked, is_ending) = (slot.outgoing.is_some(), slot.ending != Ending::None);
-        let Some(Slot::Connect(connect)) = self.slots.get_mut(&slot.session.connect_stream())
-        else {
-            return Err(SendError::StreamClosed);
-        };
-        if is_ending {
-            return Err(SendError::StreamClosed);
-        }
-        let credit = connect.session.credit(stream)?;
-        if is_blocked {
-            // Dropping it asks for `StreamWritable`.
-            drop(credit);
-            return Err(SendError::Blocked);
-        }
-        Ok(credit)
     }
 
     pub(super) fn finish_stream(&mut self, stream: StreamId) -> Result<(), StreamClosed> {

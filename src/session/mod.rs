@@ -312,11 +312,7 @@ impl Session {
     /// is over or was never open.
     pub fn credit(&mut self, stream: StreamId) -> Result<SendCredit<'_>, SendError> {
         self.streams.sending(stream)?;
-        Ok(SendCredit {
-            session: self,
-            stream,
-            len: usize::MAX,
-        })
+        Ok(SendCredit::new(self, stream, usize::MAX))
     }
 
     /// Finishes our half of a stream.
