@@ -24,7 +24,9 @@ use crate::CloseMessage;
 /// let shared = Arc::new(config);
 /// # assert!(!shared.close_unsupported);
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Config {
     /// How much a peer can make one connection remember.
@@ -69,7 +71,9 @@ pub struct Config {
 /// is not wanted or a peer that opens stream after stream, the connection is closed with
 /// H3_EXCESSIVE_LOAD. So it is when in one second more than 1024 things happen that cost the peer
 /// nothing: empty and unknown frames, refused requests, cancelled streams.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Limits {
     /// Sessions at a time, open or about to open. Default 16. A server refuses a request beyond
@@ -145,7 +149,9 @@ impl Default for Limits {
 /// How long things may take, on the caller's clock.
 ///
 /// Where a deadline is an `Option`, `None` waits for ever. Zero means at once.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Deadlines {
     /// From a request to its answer, in either role. Default 10 s. Then the session ends with
@@ -244,6 +250,9 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    #[cfg(feature = "serde")]
+    const EACH: [Self; 4] = [Self::Draft02, Self::Draft07, Self::Draft14, Self::Draft16];
+
     const fn bit(self) -> u8 {
         match self {
             Self::Draft02 => 1,
@@ -289,6 +298,27 @@ impl Dialects {
 impl Default for Dialects {
     fn default() -> Self {
         Self::ALL
+    }
+}
+
+/// A list, the oldest first.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Dialects {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(Dialect::EACH.into_iter().filter(|&one| self.contains(one)))
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Dialects {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let dialects = Vec::<Dialect>::deserialize(deserializer)?;
+        let Some((&first, rest)) = dialects.split_first() else {
+            return Err(serde::de::Error::custom("at least one dialect is spoken"));
+        };
+        Ok(rest
+            .iter()
+            .fold(Self::only(first), |set, &dialect| set.with(dialect)))
     }
 }
 

@@ -34,6 +34,7 @@ pub enum Input {
         /// The stream that was read.
         stream: StreamId,
         /// What was read. Empty is allowed.
+        #[cfg_attr(feature = "serde", serde(with = "crate::hex"))]
         data: Bytes,
         /// Nothing follows.
         fin: bool,
@@ -85,6 +86,7 @@ pub enum Input {
     /// A QUIC DATAGRAM frame arrived.
     DatagramReceived {
         /// Its whole payload.
+        #[cfg_attr(feature = "serde", serde(with = "crate::hex"))]
         data: Bytes,
     },
     /// The connection is over: the peer closed it, it was lost, or the host closed it without

@@ -119,14 +119,21 @@ mod connection;
 mod dialect;
 mod error;
 mod event;
+#[cfg(feature = "serde")]
+mod hex;
 pub mod host;
 mod id;
 mod message;
+#[cfg(any(feature = "testing", feature = "trace"))]
+mod script;
 pub mod session;
 mod stats;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+#[cfg(feature = "trace")]
+#[cfg_attr(docsrs, doc(cfg(feature = "trace")))]
+pub mod trace;
 mod wire;
 
 pub use close::{

@@ -7,6 +7,8 @@ use std::{
 
 use lexopt::{Arg, Parser};
 
+use crate::traces::Payload;
+
 pub(crate) const HELP: &str = "\
 A game server that knows at once who left, and why.
 
@@ -21,6 +23,9 @@ Every path is accepted, except /refused.
   --page-port <port>  serve: TCP port of the page (8433; 0 takes any)
   --cert <file>       serve: certificate chain, PEM
   --key <file>        serve: its private key, PEM
+  --trace <dir>       serve: record each connection to a file in this directory, for `replay`;
+                      paths and headers of requests are in it
+  --trace-payload     serve: record what players send too, not zeros in its place
   -h, --help          this text
 
 Without --cert and --key a fresh certificate is made; it is valid for 13 days.";
@@ -48,6 +53,8 @@ pub(crate) struct Options {
     pub(crate) page_port: u16,
     /// Certificate chain and key; without them both are made.
     pub(crate) identity: Option<(PathBuf, PathBuf)>,
+    /// Where to record each connection, and how much of it.
+    pub(crate) traces: Option<(PathBuf, Payload)>,
 }
 
 /// Understands the arguments, the first of which is the program's own name.
@@ -59,6 +66,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Tas
     let mut output = Output::People;
     let mut serves = false;
     let (mut port, mut page_port, mut cert, mut key) = (None, None, None, None);
+    let (mut trace, mut payload) = (None, Payload::LeftOut);
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Long("json") => output = Output::Scripts,
@@ -66,14 +74,22 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Tas
             Arg::Long("page-port") => page_port = Some(number("--page-port", &parser.value()?)?),
             Arg::Long("cert") => cert = Some(PathBuf::from(parser.value()?)),
             Arg::Long("key") => key = Some(PathBuf::from(parser.value()?)),
+            Arg::Long("trace") => trace = Some(PathBuf::from(parser.value()?)),
+            Arg::Long("trace-payload") => payload = Payload::Kept,
             Arg::Short('h') | Arg::Long("help") => return Ok(Task::Help),
             Arg::Value(ref word) if word == "serve" && !serves => serves = true,
             Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => return Err(argument.unexpected()),
         }
     }
+    if payload == Payload::Kept && trace.is_none() {
+        return Err("--trace-payload needs --trace".into());
+    }
     if !serves {
         if port.is_some() || page_port.is_some() || cert.is_some() || key.is_some() {
             return Err("ports, certificate and key are options of `serve`".into());
+        }
+        if trace.is_some() {
+            return Err("--trace is an option of `serve`".into());
         }
         return Ok(Task::Demonstrate(output));
     }
@@ -87,6 +103,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Tas
         port: port.unwrap_or(4433),
         page_port: page_port.unwrap_or(8433),
         identity,
+        traces: trace.map(|dir| (dir, payload)),
     }))
 }
 
@@ -119,11 +136,25 @@ mod tests {
             port: 1,
             page_port: 8433,
             identity: Some(("a".into(), "b".into())),
+            traces: None,
         };
         assert_eq!(
             parsed("arena serve --port=1 --cert a --key b"),
             Ok(Task::Serve(options))
         );
+    }
+
+    #[test]
+    fn connections_are_recorded_without_payload_unless_told() {
+        for (line, payload) in [
+            ("arena serve --trace t", Payload::LeftOut),
+            ("arena serve --trace-payload --trace t", Payload::Kept),
+        ] {
+            let Ok(Task::Serve(options)) = parsed(line) else {
+                panic!("{line}");
+            };
+            assert_eq!(options.traces, Some(("t".into(), payload)));
+        }
     }
 
     #[test]
@@ -134,6 +165,10 @@ mod tests {
             "arena serve serve",
             "arena serve --port 65536",
             "arena serve --port",
+            "arena serve --trace",
+            "arena serve --trace-payload",
+            "arena --trace t",
+            "arena --trace t --trace-payload",
             "arena walk",
             "arena --loud",
         ] {

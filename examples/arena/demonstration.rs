@@ -109,6 +109,7 @@ fn rules() -> Rules {
         idle_ms: 1500,
         // Longer than the request may wait.
         slow: Some(Duration::from_secs(5)),
+        traces: None,
     }
 }
 

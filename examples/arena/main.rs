@@ -7,7 +7,8 @@
 //! Read `server.rs` first: it is what an application of this crate looks like. `net.rs` is the
 //! QUIC under it and `game.rs` the game, which knows of neither. `ways.rs` has the ways of
 //! leaving, `players.rs` those who go them, `scores.rs` what became of it. `identity.rs` makes the
-//! certificate, `page.rs` serves the page, `json.rs` writes events for scripts.
+//! certificate, `page.rs` serves the page, `json.rs` writes events for scripts,
+//! `traces.rs` records connections.
 
 mod arguments;
 mod clock;
@@ -22,6 +23,7 @@ mod people;
 mod players;
 mod scores;
 mod server;
+mod traces;
 mod ways;
 
 use std::{
@@ -88,6 +90,11 @@ enum Failure {
         what: &'static str,
         file: std::path::PathBuf,
         error: rustls::pki_types::pem::Error,
+    },
+    #[error("cannot write traces to {}: {error}", dir.display())]
+    Traces {
+        dir: std::path::PathBuf,
+        error: io::Error,
     },
     #[error("cannot use the certificate and key: {0}")]
     Identity(String),

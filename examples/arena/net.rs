@@ -17,7 +17,7 @@ use webtransport_session::{
     host::quinn_proto::{Endpoint, Peer, PeerId},
 };
 
-use crate::{Failure, clock};
+use crate::{Failure, clock, traces::Traces};
 
 /// Connections at a time; more are refused.
 const CONNECTIONS: usize = 1024;
@@ -29,6 +29,7 @@ pub(crate) struct Net {
     sockets: Vec<UdpSocket>,
     received: Vec<u8>,
     to_send: Vec<u8>,
+    traces: Option<Traces>,
 }
 
 impl Net {
@@ -38,7 +39,13 @@ impl Net {
             sockets,
             received: vec![0; 65_536],
             to_send: Vec::new(),
+            traces: None,
         }
+    }
+
+    /// Records each connection that is accepted from here on.
+    pub(crate) fn record(&mut self, traces: Traces) {
+        self.traces = Some(traces);
     }
 
     /// Starts a connection as a client.
@@ -61,7 +68,8 @@ impl Net {
     pub(crate) fn receive(&mut self, now: Instant) -> bool {
         let mut more = false;
         for socket in &self.sockets {
-            more |= receive(socket, &mut self.received, &mut self.endpoint, now);
+            let traces = self.traces.as_mut();
+            more |= receive(socket, &mut self.received, &mut self.endpoint, traces, now);
         }
         more
     }
@@ -78,19 +86,34 @@ impl Net {
 
     /// The next event of any connection. Poll until there is none: only then is everything sent.
     pub(crate) fn poll(&mut self, now: Instant) -> Option<(PeerId, Event)> {
-        let event = self.endpoint.poll(now);
+        let mut event = self.endpoint.poll(now);
+        if let (None, Some(traces)) = (&event, &mut self.traces) {
+            // Before the last packet is out: then a connection is forgotten.
+            traces.write(&mut self.endpoint);
+            // Whoever was looked at is to be polled, and has nothing new.
+            event = self.endpoint.poll(now);
+        }
         if event.is_none() {
             self.to_send.clear();
             while let Some(transmit) = self.endpoint.poll_transmit(now, &mut self.to_send) {
                 send(&self.sockets, transmit.destination, &self.to_send);
                 self.to_send.clear();
             }
+            if let Some(traces) = &mut self.traces {
+                traces.close(&self.endpoint);
+            }
         }
         event
     }
 }
 
-fn receive(socket: &UdpSocket, received: &mut [u8], endpoint: &mut Endpoint, now: Instant) -> bool {
+fn receive(
+    socket: &UdpSocket,
+    received: &mut [u8],
+    endpoint: &mut Endpoint,
+    mut traces: Option<&mut Traces>,
+    now: Instant,
+) -> bool {
     let to = socket.local_addr().ok().map(|address| address.ip());
     for _ in 0..BATCH {
         let (len, from) = match socket.recv_from(received) {
@@ -102,7 +125,14 @@ fn receive(socket: &UdpSocket, received: &mut [u8], endpoint: &mut Endpoint, now
         let datagram = BytesMut::from(received.get(..len).unwrap_or_default());
         match endpoint.handle(now, from, to, None, datagram) {
             Some(incoming) if endpoint.len() >= CONNECTIONS => endpoint.refuse(incoming),
-            Some(incoming) => _ = endpoint.accept(now, incoming),
+            Some(incoming) => {
+                let id = endpoint.accept(now, incoming);
+                if let (Some(id), Some(traces)) = (id, traces.as_deref_mut()) {
+                    if let Some(peer) = endpoint.peer(id) {
+                        traces.begin(id, peer.sessions());
+                    }
+                }
+            }
             None => {}
         }
     }

@@ -17,6 +17,7 @@ use crate::{
     net::Loopback,
     page::{self, Page},
     server::{Fact, REFUSED, Report, Rules, Server},
+    traces::Traces,
 };
 
 /// Serves until the process is ended.
@@ -26,6 +27,10 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         Some((chain, key)) => Identity::read(chain, key)?,
         None => Identity::fresh()?,
     };
+    let mut rules = rules();
+    if let Some((dir, payload)) = options.traces {
+        rules.traces = Some(Traces::new(dir, payload, rules.sessions.clone())?);
+    }
     let game = Loopback::udp(options.port)?;
     let pages = Loopback::tcp(options.page_port)?;
 
@@ -57,7 +62,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         }
         .map_err(Failure::Output)
     };
-    let server = Server::new(game.into_vec(), &identity, rules(), log)?;
+    let server = Server::new(game.into_vec(), &identity, rules, log)?;
     page::serve(pages.into_vec(), page)?;
     match output {
         Output::People => writeln!(io::stdout(), "{banner}"),
@@ -80,6 +85,7 @@ fn rules() -> Rules {
         sessions,
         idle_ms: 30_000,
         slow: None,
+        traces: None,
     }
 }
 

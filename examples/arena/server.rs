@@ -26,6 +26,7 @@ use crate::{
     game::{Conduct, Departure, Game},
     identity::Identity,
     net::{self, Net, TICK, Waker},
+    traces::Traces,
 };
 
 /// The one path that is not accepted, and how it is answered.
@@ -44,6 +45,8 @@ pub(crate) struct Rules {
     pub(crate) idle_ms: u32,
     /// How long a request for [`SLOW`] waits for its answer. `None`: it is a path like all others.
     pub(crate) slow: Option<Duration>,
+    /// Where each connection is recorded.
+    pub(crate) traces: Option<Traces>,
 }
 
 /// What the server noticed, for a log.
@@ -98,6 +101,9 @@ impl<R: FnMut(Report) -> Result<(), Failure>> Server<R> {
         let mut quic = identity.server()?;
         quic.transport_config(Arc::new(transport));
         let mut net = Net::new(sockets, Endpoint::server(quic, Arc::new(rules.sessions)));
+        if let Some(traces) = rules.traces {
+            net.record(traces);
+        }
         let waker = Waker::new().map_err(Failure::Socket)?;
         waker.watch(&mut net).map_err(Failure::Socket)?;
         Ok(Self {

@@ -27,6 +27,7 @@ pub enum ConnectionLost {
         /// The code on the wire; one of HTTP/3 (RFC 9114 §8.1).
         code: u64,
         /// The peer's words, in no certain encoding.
+        #[cfg_attr(feature = "serde", serde(with = "crate::hex"))]
         reason: Bytes,
     },
     /// The peer's QUIC closed it.
@@ -34,6 +35,7 @@ pub enum ConnectionLost {
         /// The code on the wire; one of QUIC (RFC 9000 §20.1).
         code: u64,
         /// The peer's words, in no certain encoding.
+        #[cfg_attr(feature = "serde", serde(with = "crate::hex"))]
         reason: Bytes,
     },
     /// Our own QUIC stack closed it, mostly because it caught the peer breaking QUIC.
@@ -41,6 +43,7 @@ pub enum ConnectionLost {
         /// The code on the wire; one of QUIC (RFC 9000 §20.1).
         code: u64,
         /// The stack's words.
+        #[cfg_attr(feature = "serde", serde(with = "crate::hex"))]
         reason: Bytes,
     },
     /// We closed it: with `shutdown`, because it was idle, or the host without being told to.

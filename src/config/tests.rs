@@ -112,3 +112,37 @@ fn a_transport_is_stored_and_read() {
         "\"Draft16\""
     );
 }
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_configuration_is_stored_and_read_whatever_was_left_out() {
+    let mut config = Config::default();
+    config.limits.sessions = 3;
+    config.deadlines.request = None;
+    config.deadlines.linger = Duration::new(1, 2);
+    config.deadlines.inactivity_close = (7, "gone \u{e9}".into());
+    config.dialects = Dialects::only(Dialect::Draft16).with(Dialect::Draft02);
+    config.close_unsupported = true;
+    let stored = serde_json::to_string(&config).unwrap();
+    assert!(stored.contains(r#""dialects":["Draft02","Draft16"]"#));
+    assert_eq!(serde_json::from_str::<Config>(&stored).unwrap(), config);
+
+    let mut partial = Config::default();
+    partial.limits.sessions = 1;
+    let stored = r#"{"limits":{"sessions":1}}"#;
+    assert_eq!(serde_json::from_str::<Config>(stored).unwrap(), partial);
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn what_no_configuration_has_is_refused() {
+    for stored in [
+        r#"{"limit":{}}"#,
+        r#"{"limits":{"session":1}}"#,
+        r#"{"deadlines":{"lingers":null}}"#,
+        r#"{"dialects":[]}"#,
+        r#"{"dialects":["Draft99"]}"#,
+    ] {
+        assert!(serde_json::from_str::<Config>(stored).is_err(), "{stored}");
+    }
+}

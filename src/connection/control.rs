@@ -19,10 +19,10 @@ use crate::{
 };
 
 /// Types of unidirectional streams (RFC 9114 §6.2, RFC 9204 §4.2).
-pub(super) const CONTROL: u64 = 0x00;
+pub(crate) const CONTROL: u64 = 0x00;
 pub(super) const PUSH: u64 = 0x01;
-pub(super) const QPACK_ENCODER: u64 = 0x02;
-pub(super) const QPACK_DECODER: u64 = 0x03;
+pub(crate) const QPACK_ENCODER: u64 = 0x02;
+pub(crate) const QPACK_DECODER: u64 = 0x03;
 
 impl Connection {
     // ---- ours

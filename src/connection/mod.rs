@@ -5,7 +5,7 @@
 //! those; `dialect.rs`, beside this folder, knows the drafts. Why a session ends is decided in [`crate::session`].
 
 mod buffered;
-mod control;
+pub(crate) mod control;
 mod deadlines;
 mod demux;
 mod flood;
@@ -16,12 +16,25 @@ mod outputs;
 mod permit;
 mod request_stream;
 mod requests;
-mod seen;
+pub(crate) mod seen;
 mod sessions;
 mod slot;
 mod streams;
 #[cfg(test)]
 mod tests;
+
+/// Keeps a step of the caller's while recording is on; otherwise nothing of it is made.
+macro_rules! record {
+    ($connection:expr, $step:expr) => {
+        #[cfg(feature = "trace")]
+        {
+            use crate::trace::Step;
+            let now = $connection.now;
+            $connection.recorder.record(now, || $step);
+        }
+    };
+}
+use record;
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
@@ -95,6 +108,8 @@ pub struct Connection {
     held_back: bool,
     stats: Stats,
     log: Log,
+    #[cfg(feature = "trace")]
+    recorder: crate::trace::Recorder,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +162,7 @@ impl Connection {
         Self::new(Side::Server, config)
     }
 
-    fn new(side: Side, config: Arc<Config>) -> Self {
+    pub(crate) fn new(side: Side, config: Arc<Config>) -> Self {
         Self {
             side,
             ours: dialect::announced(side, &config),
@@ -175,6 +190,8 @@ impl Connection {
             held_back: false,
             stats: Stats::default(),
             log: Log::new(side),
+            #[cfg(feature = "trace")]
+            recorder: crate::trace::Recorder::default(),
         }
     }
 
@@ -185,6 +202,13 @@ impl Connection {
     /// ignored.
     pub fn start(&mut self, now: Instant, control: StreamId, transport: Transport) {
         self.tick(now);
+        record!(
+            self,
+            Step::Start {
+                control,
+                transport: transport.clone()
+            }
+        );
         if self.is_closed() || self.transport.is_some() {
             return;
         }
@@ -204,6 +228,7 @@ impl Connection {
     /// the latest one.
     pub fn handle(&mut self, now: Instant, input: Input) {
         self.tick(now);
+        record!(self, Step::Input(input.clone()));
         if self.is_closed() {
             return;
         }
@@ -213,7 +238,11 @@ impl Connection {
 
     /// Actions first, then events, each in order; `None` until the next input or command.
     pub fn poll(&mut self) -> Option<Output> {
-        if let Some(action) = self.poll_action() {
+        #[cfg(feature = "trace")]
+        if self.out.is_waiting() {
+            record!(self, Step::Poll { times: 1 });
+        }
+        if let Some(action) = self.next_action() {
             return Some(Output::Action(action));
         }
         let event = self.out.next_event()?;
@@ -226,6 +255,14 @@ impl Connection {
 
     /// The next action, past any events: for a host whose application polls on a tick.
     pub fn poll_action(&mut self) -> Option<Action> {
+        #[cfg(feature = "trace")]
+        if self.out.is_action_waiting() {
+            record!(self, Step::PollAction { times: 1 });
+        }
+        self.next_action()
+    }
+
+    fn next_action(&mut self) -> Option<Action> {
         loop {
             match self.out.next_action()? {
                 Queued::Action(action) => return Some(action),
@@ -288,13 +325,19 @@ impl Connection {
         request: &'a Request,
     ) -> Result<ConnectPermit<'a>, ConnectError> {
         self.tick(now);
-        let dialect = self.may_connect()?;
-        request.validate()?;
-        let head = handshake::connect(request, dialect);
-        if !self.may_send(&head) {
-            return Err(ConnectError::HeadersTooLarge);
+        match self.may_request(request) {
+            Ok((dialect, head)) => Ok(ConnectPermit::new(self, request, head, dialect)),
+            Err(error) => {
+                record!(
+                    self,
+                    Step::Connect {
+                        request: Box::new(request.clone()),
+                        bound: None
+                    }
+                );
+                Err(error)
+            }
         }
-        Ok(ConnectPermit::new(self, request, head.frame, dialect))
     }
 
     /// Server: accepts a request with 200. [`Event::SessionOpened`] follows.
@@ -310,6 +353,13 @@ impl Connection {
         response: Response,
     ) -> Result<(), AnswerError> {
         self.tick(now);
+        record!(
+            self,
+            Step::Accept {
+                session,
+                response: Box::new(response.clone())
+            }
+        );
         self.answer_with_accept(session, response)?;
         self.settle();
         Ok(())
@@ -328,6 +378,13 @@ impl Connection {
         rejection: Rejection,
     ) -> Result<(), AnswerError> {
         self.tick(now);
+        record!(
+            self,
+            Step::Reject {
+                session,
+                rejection: Box::new(rejection.clone())
+            }
+        );
         self.answer_with_reject(session, rejection)?;
         self.settle();
         Ok(())
@@ -336,6 +393,7 @@ impl Connection {
     /// Tells the peer that this session will end soon (WT_DRAIN_SESSION, §4.7). Nothing else
     /// changes; a session that is gone is left alone.
     pub fn drain(&mut self, session: SessionId) {
+        record!(self, Step::Drain { session });
         self.with_session(session, |connect, _| connect.session.drain());
         self.settle();
     }
@@ -350,6 +408,15 @@ impl Connection {
         message: impl Into<CloseMessage>,
     ) {
         self.tick(now);
+        let message = message.into();
+        record!(
+            self,
+            Step::Close {
+                session,
+                code,
+                message: message.clone()
+            }
+        );
         self.with_session(session, |connect, now| {
             connect.session.close(now, code, message);
         });
@@ -361,6 +428,7 @@ impl Connection {
     /// GOAWAY, and a drain for each session; new sessions are refused, old ones go on. Nothing ends
     /// by itself after it: see [`shutdown`](Self::shutdown).
     pub fn go_away(&mut self) {
+        record!(self, Step::GoAway);
         if self.is_closed() {
             return;
         }
@@ -376,6 +444,14 @@ impl Connection {
     /// H3_NO_ERROR. Ends with [`Event::ConnectionClosed`]. A second call is ignored.
     pub fn shutdown(&mut self, now: Instant, code: u32, message: impl Into<CloseMessage>) {
         self.tick(now);
+        let message = message.into();
+        record!(
+            self,
+            Step::Shutdown {
+                code,
+                message: message.clone()
+            }
+        );
         if self.phase != Phase::Running {
             return;
         }
@@ -384,7 +460,6 @@ impl Connection {
             until: self.now(now).checked_add(self.config.deadlines.linger),
         };
         self.send_goaway();
-        let message = message.into();
         for session in self.connect_streams() {
             self.with_session(session, |connect, now| {
                 connect.session.close(now, code, message.clone());
@@ -402,8 +477,20 @@ impl Connection {
     /// [`OpenError::NotOpen`] before the answer, [`OpenError::SessionClosed`] after the end,
     /// [`OpenError::Blocked`] while the session's limit is used up (§5.3).
     pub fn open(&mut self, session: SessionId, dir: Dir) -> Result<OpenPermit<'_>, OpenError> {
-        self.may_open(session, dir)?;
-        Ok(OpenPermit::new(self, session, dir))
+        match self.may_open(session, dir) {
+            Ok(()) => Ok(OpenPermit::new(self, session, dir)),
+            Err(error) => {
+                record!(
+                    self,
+                    Step::Open {
+                        session,
+                        dir,
+                        bound: None
+                    }
+                );
+                Err(error)
+            }
+        }
     }
 
     /// Asks to write payload to a stream.
@@ -414,7 +501,20 @@ impl Connection {
     /// [`SendError::Stopped`] when the peer asked to stop, [`SendError::StreamClosed`] when our half
     /// is over or was never open.
     pub fn credit(&mut self, stream: StreamId) -> Result<SendCredit<'_>, SendError> {
-        self.stream_credit(stream)
+        if let Err(error) = self.may_write(stream) {
+            record!(
+                self,
+                Step::Credit {
+                    stream,
+                    spent: None
+                }
+            );
+            return Err(error);
+        }
+        let credit = streams::credit(&mut self.slots, stream);
+        #[cfg(feature = "trace")]
+        let credit = self.recorder.credit(self.now, stream, credit);
+        credit
     }
 
     /// Finishes our half of a stream.
@@ -422,6 +522,7 @@ impl Connection {
     /// # Errors
     /// [`StreamClosed`] when that half is over or was never open.
     pub fn finish(&mut self, stream: StreamId) -> Result<(), StreamClosed> {
+        record!(self, Step::Finish { stream });
         let result = self.finish_stream(stream);
         self.settle();
         result
@@ -432,6 +533,7 @@ impl Connection {
     /// # Errors
     /// [`StreamClosed`] when that half is over or was never open.
     pub fn reset(&mut self, stream: StreamId, code: u32) -> Result<(), StreamClosed> {
+        record!(self, Step::Reset { stream, code });
         self.reset_stream(stream, code)
     }
 
@@ -441,17 +543,20 @@ impl Connection {
     /// # Errors
     /// [`StreamClosed`] when that half is over or was never open.
     pub fn stop(&mut self, stream: StreamId, code: u32) -> Result<(), StreamClosed> {
+        record!(self, Step::Stop { stream, code });
         self.stop_stream(stream, code)
     }
 
     /// [`wants`](Self::wants) is false for this stream until [`resume`](Self::resume). Bytes that
     /// are fed anyway come out as events. Inactivity of its session is not counted meanwhile.
     pub fn pause(&mut self, stream: StreamId) {
+        record!(self, Step::Pause { stream });
         self.set_paused(stream, true);
     }
 
     /// Reads go on: gives an [`Action::Read`].
     pub fn resume(&mut self, stream: StreamId) {
+        record!(self, Step::Resume { stream });
         self.set_paused(stream, false);
     }
 
@@ -524,6 +629,11 @@ impl Connection {
     }
 
     // ---- inside
+
+    #[cfg(feature = "trace")]
+    pub(crate) fn recorder(&mut self) -> &mut crate::trace::Recorder {
+        &mut self.recorder
+    }
 
     fn tick(&mut self, now: Instant) {
         self.now = Some(self.now(now));

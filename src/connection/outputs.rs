@@ -55,6 +55,17 @@ impl Outputs {
         room
     }
 
+    /// Whether a poll finds something, be it a mark that has lost its meaning.
+    #[cfg(feature = "trace")]
+    pub(super) fn is_waiting(&self) -> bool {
+        self.is_action_waiting() || !self.events.is_empty()
+    }
+
+    #[cfg(feature = "trace")]
+    pub(super) fn is_action_waiting(&self) -> bool {
+        !self.actions.is_empty()
+    }
+
     pub(super) fn next_action(&mut self) -> Option<Queued> {
         let action = self.actions.pop_front()?;
         if self.actions.is_empty() && self.actions.capacity() > KEPT {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::Connection;
+use super::{Connection, record};
 use crate::{Dialect, Dir, Request, SessionId, Side, StreamId};
 
 /// The right to open one CONNECT stream. Dropped unbound:
@@ -41,6 +41,13 @@ impl ConnectPermit<'_> {
     /// caller: nothing is sent, and no event will ever name the session.
     pub fn bind(mut self, stream: StreamId) -> SessionId {
         self.bound = true;
+        record!(
+            self.connection,
+            Step::Connect {
+                request: Box::new(self.request.clone()),
+                bound: Some(stream)
+            }
+        );
         self.connection
             .bind_session(stream, self.request, &self.head, self.dialect)
     }
@@ -49,6 +56,13 @@ impl ConnectPermit<'_> {
 impl Drop for ConnectPermit<'_> {
     fn drop(&mut self) {
         if !self.bound {
+            record!(
+                self.connection,
+                Step::Connect {
+                    request: Box::new(self.request.clone()),
+                    bound: None
+                }
+            );
             self.connection.refused.bi = true;
         }
     }
@@ -97,6 +111,14 @@ impl OpenPermit<'_> {
     /// and is not added.
     pub fn bind(mut self, stream: StreamId) {
         self.bound = true;
+        record!(
+            self.connection,
+            Step::Open {
+                session: self.session,
+                dir: self.dir,
+                bound: Some(stream)
+            }
+        );
         self.connection.bind_stream(stream, self.session, self.dir);
     }
 }
@@ -104,6 +126,14 @@ impl OpenPermit<'_> {
 impl Drop for OpenPermit<'_> {
     fn drop(&mut self) {
         if !self.bound {
+            record!(
+                self.connection,
+                Step::Open {
+                    session: self.session,
+                    dir: self.dir,
+                    bound: None
+                }
+            );
             match self.dir {
                 Dir::Bi => self.connection.refused.bi = true,
                 Dir::Uni => self.connection.refused.uni = true,

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use crate::{Dir, Side, StreamId, wire::varint};
 
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     kinds: [Kind; 4],
 }
 
@@ -26,7 +26,7 @@ const MAX_GAPS: usize = 4096;
 
 impl Seen {
     /// Marks a stream. True the first time; never for an id that cannot be.
-    pub(super) fn mark(&mut self, stream: StreamId) -> bool {
+    pub(crate) fn mark(&mut self, stream: StreamId) -> bool {
         if u64::from(stream) > varint::MAX {
             return false;
         }
@@ -44,7 +44,7 @@ impl Seen {
         true
     }
 
-    pub(super) fn contains(&self, stream: StreamId) -> bool {
+    pub(crate) fn contains(&self, stream: StreamId) -> bool {
         self.kinds.get(slot(stream)).is_some_and(|kind| {
             let index = stream.index();
             index < kind.next && !kind.gaps.contains(&index)
@@ -52,7 +52,7 @@ impl Seen {
     }
 
     /// The lowest id of a kind that is above all that were seen.
-    pub(super) fn next(&self, initiator: Side, dir: Dir) -> StreamId {
+    pub(crate) fn next(&self, initiator: Side, dir: Dir) -> StreamId {
         let kind = self.kinds.get(slot(StreamId::new(initiator, dir, 0)));
         StreamId::new(initiator, dir, kind.map_or(0, |kind| kind.next))
     }

@@ -215,7 +215,21 @@ impl Connection {
 
     // ---- the client's request
 
-    pub(super) fn may_connect(&mut self) -> Result<Dialect, ConnectError> {
+    /// Whether this may be sent, in which dialect, and as which HEADERS.
+    pub(super) fn may_request(
+        &mut self,
+        request: &Request,
+    ) -> Result<(Dialect, Bytes), ConnectError> {
+        let dialect = self.may_connect()?;
+        request.validate()?;
+        let head = handshake::connect(request, dialect);
+        if !self.may_send(&head) {
+            return Err(ConnectError::HeadersTooLarge);
+        }
+        Ok((dialect, head.frame))
+    }
+
+    fn may_connect(&mut self) -> Result<Dialect, ConnectError> {
         if self.side == Side::Server {
             return Err(ConnectError::NotClient);
         }

@@ -1,6 +1,8 @@
 //! Data streams: which session they belong to, what is parked until that is open, and the
 //! application's commands on them.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::{
@@ -28,6 +30,22 @@ pub(super) enum Destination {
     Gone,
     /// Something that never was a session.
     Never,
+}
+
+/// Leave to write payload to a stream that [`may`](Connection::may_write) be written. Of the
+/// connection it needs the slots alone.
+pub(super) fn credit(
+    slots: &mut BTreeMap<StreamId, Slot>,
+    stream: StreamId,
+) -> Result<SendCredit<'_>, SendError> {
+    let Some(Slot::Data(slot)) = slots.get(&stream) else {
+        return Err(SendError::StreamClosed);
+    };
+    let connect = slot.session.connect_stream();
+    match slots.get_mut(&connect) {
+        Some(Slot::Connect(connect)) => connect.session.credit(stream),
+        _ => Err(SendError::StreamClosed),
+    }
 }
 
 impl Connection {
@@ -469,7 +487,8 @@ impl Connection {
         }
     }
 
-    pub(super) fn stream_credit(&mut self, stream: StreamId) -> Result<SendCredit<'_>, SendError> {
+    /// Whether payload may be written to a stream. A refusal may have something to say to the peer.
+    pub(super) fn may_write(&mut self, stream: StreamId) -> Result<(), SendError> {
         let Some(Slot::Data(slot)) = self.slots.get(&stream) else {
             return Err(SendError::StreamClosed);
         };
@@ -480,15 +499,11 @@ impl Connection {
         let Some(Slot::Connect(connect)) = self.slots.get_mut(&session.connect_stream()) else {
             return Err(SendError::StreamClosed);
         };
-        if let Err(error) = connect.session.may_write(stream, is_blocked) {
-            // It may have something to say of that.
+        let result = connect.session.may_write(stream, is_blocked);
+        if result.is_err() {
             self.with_session(session, |_, _| ());
-            return Err(error);
         }
-        match self.slots.get_mut(&session.connect_stream()) {
-            Some(Slot::Connect(connect)) => connect.session.credit(stream),
-            _ => Err(SendError::StreamClosed),
-        }
+        result.map(|_| ())
     }
 
     pub(super) fn finish_stream(&mut self, stream: StreamId) -> Result<(), StreamClosed> {

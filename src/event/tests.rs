@@ -140,4 +140,6 @@ fn every_input_is_stored_and_read_back() {
     ];
     let stored = serde_json::to_string(&inputs).unwrap();
     assert_eq!(serde_json::from_str::<Vec<Input>>(&stored).unwrap(), inputs);
+    let first = r#"{"StreamData":{"stream":0,"data":"00ff","fin":true}}"#;
+    assert_eq!(stored.get(1..=first.len()), Some(first));
 }

@@ -5,6 +5,7 @@
 use ::serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use super::Protocol;
+use crate::hex::Hex;
 
 /// A URI as its text.
 pub(super) mod uri {
@@ -26,24 +27,23 @@ pub(super) mod uri {
 pub(super) mod optional_value {
     use ::http::HeaderValue;
 
-    use super::{Deserialize, Deserializer, Error, Serialize, Serializer};
+    use bytes::Bytes;
+
+    use super::{Deserialize, Deserializer, Error, Hex, Serialize, Serializer};
 
     pub(crate) fn serialize<S: Serializer>(
         value: &Option<HeaderValue>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        value
-            .as_ref()
-            .map(HeaderValue::as_bytes)
-            .serialize(serializer)
+        value.as_ref().map(Hex).serialize(serializer)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<HeaderValue>, D::Error> {
-        let bytes = Option::<Vec<u8>>::deserialize(deserializer)?;
+        let bytes = Option::<Hex<Bytes>>::deserialize(deserializer)?;
         bytes
-            .map(HeaderValue::try_from)
+            .map(|Hex(bytes)| HeaderValue::from_maybe_shared(bytes))
             .transpose()
             .map_err(Error::custom)
     }
@@ -52,8 +52,9 @@ pub(super) mod optional_value {
 /// Fields as pairs of a name and the bytes of a value, in order.
 pub(super) mod headers {
     use ::http::{HeaderMap, HeaderName, HeaderValue};
+    use bytes::Bytes;
 
-    use super::{Deserialize, Deserializer, Error, Serializer};
+    use super::{Deserialize, Deserializer, Error, Hex, Serializer};
 
     pub(crate) fn serialize<S: Serializer>(
         headers: &HeaderMap,
@@ -61,18 +62,18 @@ pub(super) mod headers {
     ) -> Result<S::Ok, S::Error> {
         let fields = headers
             .iter()
-            .map(|(name, value)| (name.as_str(), value.as_bytes()));
+            .map(|(name, value)| (name.as_str(), Hex(value)));
         serializer.collect_seq(fields)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<HeaderMap, D::Error> {
-        let fields = Vec::<(String, Vec<u8>)>::deserialize(deserializer)?;
+        let fields = Vec::<(String, Hex<Bytes>)>::deserialize(deserializer)?;
         let mut headers = HeaderMap::new();
-        for (name, value) in fields {
+        for (name, Hex(value)) in fields {
             let name = HeaderName::try_from(name).map_err(Error::custom)?;
-            let value = HeaderValue::try_from(value).map_err(Error::custom)?;
+            let value = HeaderValue::from_maybe_shared(value).map_err(Error::custom)?;
             headers.try_append(name, value).map_err(Error::custom)?;
         }
         Ok(headers)

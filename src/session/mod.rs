@@ -332,11 +332,7 @@ impl Session {
     /// is over or was never open, [`SendError::Blocked`] while the peer's limit is used up (§5.4).
     pub fn credit(&mut self, stream: StreamId) -> Result<SendCredit<'_>, SendError> {
         let len = self.may_write(stream, false)?;
-        Ok(SendCredit {
-            session: self,
-            stream,
-            len,
-        })
+        Ok(SendCredit::new(self, stream, len))
     }
 
     /// The application has read so many bytes of stream payload, or dropped them: the peer may send as

@@ -51,9 +51,32 @@ impl Drop for OpenPermit<'_> {
 #[must_use]
 #[derive(Debug)]
 pub struct SendCredit<'a> {
-    pub(super) session: &'a mut Session,
-    pub(super) stream: StreamId,
-    pub(super) len: usize,
+    session: &'a mut Session,
+    stream: StreamId,
+    len: usize,
+    spent: Option<usize>,
+    #[cfg(feature = "trace")]
+    witness: Option<crate::trace::Witness<'a>>,
+}
+
+impl<'a> SendCredit<'a> {
+    pub(super) fn new(session: &'a mut Session, stream: StreamId, len: usize) -> Self {
+        Self {
+            session,
+            stream,
+            len,
+            spent: None,
+            #[cfg(feature = "trace")]
+            witness: None,
+        }
+    }
+
+    /// What becomes of it is told to somebody.
+    #[cfg(feature = "trace")]
+    pub(crate) fn before(mut self, witness: crate::trace::Witness<'a>) -> Self {
+        self.witness = Some(witness);
+        self
+    }
 }
 
 impl SendCredit<'_> {
@@ -74,17 +97,22 @@ impl SendCredit<'_> {
     }
 
     /// Commits what QUIC took. 0 is the same as dropping the credit.
-    pub fn spend(self, written: usize) {
-        if written > 0 {
-            self.session.spent(written.min(self.len));
-            std::mem::forget(self);
-        }
+    pub fn spend(mut self, written: usize) {
+        let written = written.min(self.len);
+        self.session.spent(written);
+        self.spent = Some(written).filter(|&written| written > 0);
     }
 }
 
 impl Drop for SendCredit<'_> {
     fn drop(&mut self) {
-        self.session.refuse_write(self.stream);
+        #[cfg(feature = "trace")]
+        if let Some(witness) = &mut self.witness {
+            witness.tell(self.spent);
+        }
+        if self.spent.is_none() {
+            self.session.refuse_write(self.stream);
+        }
     }
 }
 

@@ -35,11 +35,10 @@ mod link;
 mod machine;
 mod pair;
 mod quic;
-mod script;
 
+pub use crate::script::Script;
 pub use end::End;
 pub use ending::{Ending, Stage};
 pub use link::Link;
 pub use machine::Machine;
 pub use pair::Pair;
-pub use script::Script;

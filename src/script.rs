@@ -7,7 +7,9 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::{Action, Event, Input, Side};
+use crate::{Action, Event, Input, Protocol, Side};
+#[cfg(feature = "trace")]
+use crate::{Output, trace::Step};
 
 /// What happened, one line for each input, action, event and command, with its time.
 ///
@@ -42,6 +44,7 @@ impl Script {
         self.line(at, side, "->", &Out(action));
     }
 
+    #[cfg(feature = "testing")]
     pub(crate) fn told(&mut self, at: Duration, side: Side, event: &dyn Display) {
         self.line(at, side, "**", event);
     }
@@ -52,6 +55,24 @@ impl Script {
 
     pub(crate) fn remark(&mut self, at: Duration, side: Side, text: &dyn Display) {
         self.line(at, side, "--", text);
+    }
+
+    /// What a call was, its outputs aside: polls have no line but those.
+    #[cfg(feature = "trace")]
+    pub(crate) fn step(&mut self, at: Duration, side: Side, step: &Step) {
+        if let Step::Input(input) = step {
+            self.input(at, side, input);
+        } else if !matches!(step, Step::Poll { .. } | Step::PollAction { .. }) {
+            self.remark(at, side, &Command(step));
+        }
+    }
+
+    #[cfg(feature = "trace")]
+    pub(crate) fn output(&mut self, at: Duration, side: Side, output: &Output) {
+        match output {
+            Output::Action(action) => self.action(at, side, action),
+            Output::Event(event) => self.event(at, side, event),
+        }
     }
 
     fn line(&mut self, at: Duration, side: Side, arrow: &str, what: &dyn Display) {
@@ -74,6 +95,8 @@ impl Display for Script {
     }
 }
 
+#[cfg(feature = "trace")]
+struct Command<'a>(&'a Step);
 struct In<'a>(&'a Input);
 struct Out<'a>(&'a Action);
 struct Told<'a>(&'a Event);
@@ -129,6 +152,55 @@ impl Display for In<'_> {
     }
 }
 
+#[cfg(feature = "trace")]
+impl Display for Command<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Step::Start { control, transport } => {
+                write!(f, "start {control}: datagrams {:?}", transport.datagrams)
+            }
+            Step::Input(input) => In(input).fmt(f),
+            Step::Poll { times } => write!(f, "poll: {times} times"),
+            Step::PollAction { times } => write!(f, "poll_action: {times} times"),
+            Step::Connect { request, bound } => match bound {
+                Some(stream) => write!(f, "connect {stream}: {}", request.uri),
+                None => write!(f, "connect: {}, but not bound", request.uri),
+            },
+            Step::Open {
+                session,
+                dir,
+                bound,
+            } => match bound {
+                Some(stream) => write!(f, "open {session}/{stream}"),
+                None => write!(f, "open {session}: {dir:?}, but not bound"),
+            },
+            Step::Credit { stream, spent } => match spent {
+                Some(spent) => write!(f, "credit {stream}: {spent} bytes spent"),
+                None => write!(f, "credit {stream}: not spent"),
+            },
+            Step::Accept { session, response } => {
+                write!(f, "accept {session}{}", Chosen(response.protocol.as_ref()))
+            }
+            Step::Reject { session, rejection } => {
+                write!(f, "reject {session}: {}", rejection.status)
+            }
+            Step::Drain { session } => write!(f, "drain {session}"),
+            Step::Close {
+                session,
+                code,
+                message,
+            } => write!(f, "close {session}: {code} \"{message}\""),
+            Step::GoAway => write!(f, "go_away"),
+            Step::Shutdown { code, message } => write!(f, "shutdown: {code} \"{message}\""),
+            Step::Finish { stream } => write!(f, "finish {stream}"),
+            Step::Reset { stream, code } => write!(f, "reset {stream}: {code}"),
+            Step::Stop { stream, code } => write!(f, "stop {stream}: {code}"),
+            Step::Pause { stream } => write!(f, "pause {stream}"),
+            Step::Resume { stream } => write!(f, "resume {stream}"),
+        }
+    }
+}
+
 impl Display for Out<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
@@ -168,11 +240,8 @@ impl Display for Told<'_> {
                 write!(f, "SessionRequested {session}: {}", request.uri)
             }
             Event::SessionOpened { session, response } => {
-                write!(f, "SessionOpened {session}")?;
-                match &response.protocol {
-                    Some(protocol) => write!(f, ": {:?}", protocol.as_str()),
-                    None => Ok(()),
-                }
+                let chosen = Chosen(response.protocol.as_ref());
+                write!(f, "SessionOpened {session}{chosen}")
             }
             Event::SessionDraining { session } => write!(f, "SessionDraining {session}"),
             Event::SessionClosed { session, reason } => {
@@ -215,6 +284,16 @@ impl Display for Told<'_> {
 }
 
 struct Code(Option<u32>);
+struct Chosen<'a>(Option<&'a Protocol>);
+
+impl Display for Chosen<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(protocol) => write!(f, ": {:?}", protocol.as_str()),
+            None => Ok(()),
+        }
+    }
+}
 
 impl Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,111 @@
+//! Keeps the steps of one connection while recording is on. Knows no step's meaning.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use super::{Record, Step};
+use crate::{Connection, SendCredit, SendError, StreamId};
+
+/// What was recorded and not taken.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    is_on: bool,
+    /// The first time that was told.
+    origin: Option<Instant>,
+    records: Vec<Record>,
+}
+
+impl Recorder {
+    /// Keeps a step, which is made only while recording is on. `now`: the latest time that the
+    /// connection knows.
+    #[inline]
+    pub(crate) fn record(&mut self, now: Option<Instant>, step: impl FnOnce() -> Step) {
+        if self.is_on {
+            self.push(now, step());
+        }
+    }
+
+    fn push(&mut self, now: Option<Instant>, step: Step) {
+        let at = match now {
+            Some(now) => now.saturating_duration_since(*self.origin.get_or_insert(now)),
+            None => Duration::ZERO,
+        };
+        let last = self.records.last_mut().filter(|last| last.at == at);
+        match (last.map(|last| &mut last.step), &step) {
+            (Some(Step::Poll { times }), Step::Poll { times: more })
+            | (Some(Step::PollAction { times }), Step::PollAction { times: more }) => {
+                *times = times.saturating_add(*more);
+            }
+            _ => self.records.push(Record { at, step }),
+        }
+    }
+
+    /// Keeps what becomes of a credit, or that there was none.
+    pub(crate) fn credit<'a>(
+        &'a mut self,
+        now: Option<Instant>,
+        stream: StreamId,
+        asked: Result<SendCredit<'a>, SendError>,
+    ) -> Result<SendCredit<'a>, SendError> {
+        let mut witness = Witness {
+            recorder: self,
+            now,
+            stream,
+        };
+        match asked {
+            Ok(credit) => Ok(credit.before(witness)),
+            Err(error) => {
+                witness.tell(None);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// How many, and not which: they hold payload.
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder")
+            .field("is_on", &self.is_on)
+            .field("records", &self.records.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tells the recorder what became of a credit.
+#[derive(Debug)]
+pub(crate) struct Witness<'a> {
+    recorder: &'a mut Recorder,
+    now: Option<Instant>,
+    stream: StreamId,
+}
+
+impl Witness<'_> {
+    pub(crate) fn tell(&mut self, spent: Option<usize>) {
+        let stream = self.stream;
+        self.recorder
+            .record(self.now, || Step::Credit { stream, spent });
+    }
+}
+
+/// Recording: see [`trace`](crate::trace).
+#[cfg_attr(docsrs, doc(cfg(feature = "trace")))]
+impl Connection {
+    /// Records each call from here on, or no more of them. A recording can be replayed if it was on
+    /// from the beginning, before [`start`](Self::start).
+    ///
+    /// What is recorded is kept until [`take_trace`](Self::take_trace): take it often, or memory
+    /// grows with all that comes in. A permit or credit given to [`std::mem::forget`] is not
+    /// recorded.
+    pub fn set_recording(&mut self, on: bool) {
+        self.recorder().is_on = on;
+    }
+
+    /// What was recorded since this was last called.
+    #[must_use = "what was taken is not kept"]
+    pub fn take_trace(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.recorder().records)
+    }
+}
