@@ -644,11 +644,23 @@ fn a_hostile_file_is_replayed_without_harm() {
 
 // ---- another process
 
-/// The file was recorded once, by another process: this one gives the same transcript.
+/// The files were recorded once, by other processes: this one gives the same transcripts. `chromium`
+/// is a player of the arena in Chromium 156 whose tab was closed, recorded without payload.
 #[test]
 fn a_recording_of_another_process_gives_its_transcript() {
-    let file = include_bytes!("fixtures/close.jsonl");
-    let (script, complete) = Replay::run(Reader::new(file.as_slice()).unwrap());
-    complete.unwrap();
-    assert_eq!(script.to_string(), include_str!("fixtures/close.txt"));
+    let close = (
+        include_str!("fixtures/close.jsonl"),
+        include_str!("fixtures/close.txt"),
+    );
+    let chromium = (
+        include_str!("fixtures/chromium.jsonl"),
+        include_str!("fixtures/chromium.txt"),
+    );
+    for (file, transcript) in [close, chromium] {
+        let (script, complete) = Replay::run(Reader::new(file.as_bytes()).unwrap());
+        complete.unwrap();
+        assert_eq!(script.to_string(), transcript);
+    }
+    let end = "SessionClosed 0: closed by the peer with code 0";
+    assert!(chromium.1.trim_end().ends_with(end));
 }

@@ -269,7 +269,9 @@ impl Endpoint {
             };
             peer.armed = None;
             peer.quic.handle_timeout(now);
-            peer.host.handle_timeout(now);
+            if peer.host.poll_timeout().is_some_and(|due| due <= now) {
+                peer.host.handle_timeout(now);
+            }
         }
     }
 
