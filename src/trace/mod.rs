@@ -54,9 +54,9 @@
 //! # Memory
 //!
 //! A recorder grows by about 100 bytes for each step, and keeps the bytes that came in with it,
-//! until [`take_trace`](crate::Connection::take_trace). Streams that come to an end leave nothing
-//! behind in a [`Writer`]. Without recording nothing is kept, and nothing copied; without feature
-//! `trace` there is no recorder.
+//! until [`take_trace`](crate::Connection::take_trace). A [`Writer`] without payload remembers the
+//! requests that are open, and of others a bounded number. Without recording nothing is kept, and
+//! nothing copied; without feature `trace` there is no recorder.
 
 mod header;
 mod privacy;

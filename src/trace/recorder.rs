@@ -32,8 +32,8 @@ impl Recorder {
             Some(now) => now.saturating_duration_since(*self.origin.get_or_insert(now)),
             None => Duration::ZERO,
         };
-        let last = self.records.last_mut().filter(|last| last.at == at);
-        match (last.map(|last| &mut last.step), &step) {
+        let last = self.records.last_mut().map(|last| &mut last.step);
+        match (last, &step) {
             (Some(Step::Poll { times }), Step::Poll { times: more })
             | (Some(Step::PollAction { times }), Step::PollAction { times: more }) => {
                 *times = times.saturating_add(*more);

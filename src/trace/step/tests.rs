@@ -318,3 +318,8 @@ fn a_recorder_shows_no_payload() {
     let shown = format!("{:?}", server.recorder());
     assert_eq!(shown, "Recorder { is_on: true, records: 1, .. }");
 }
+
+#[test]
+fn a_record_is_as_small_as_is_said() {
+    assert!(size_of::<Record>() <= 100, "{}", size_of::<Record>());
+}
