@@ -501,17 +501,9 @@ impl Connection {
     /// [`SendError::Stopped`] when the peer asked to stop, [`SendError::StreamClosed`] when our half
     /// is over or was never open.
     pub fn credit(&mut self, stream: StreamId) -> Result<SendCredit<'_>, SendError> {
-        if let Err(error) = self.may_write(stream) {
-            record!(
-                self,
-                Step::Credit {
-                    stream,
-                    spent: None
-                }
-            );
-            return Err(error);
-        }
-        let credit = streams::credit(&mut self.slots, stream);
+        let credit = self
+            .may_write(stream)
+            .and_then(|()| streams::credit(&mut self.slots, stream));
         #[cfg(feature = "trace")]
         let credit = self.recorder.credit(self.now, stream, credit);
         credit

@@ -34,7 +34,10 @@ mod endpoint;
 use std::{sync::Arc, time::Instant};
 
 use bytes::{Buf, Bytes};
-use quinn_proto::{self as quic, ReadError, ReadableError, StreamEvent, VarInt};
+use quinn_proto::{ReadError, ReadableError, StreamEvent, VarInt};
+
+/// The version of quinn-proto that this joins.
+pub use ::quinn_proto as quic;
 
 use crate::{
     Action, Config, ConnectError, Connection, ConnectionLost, DatagramError, Dir, Event, Input,
