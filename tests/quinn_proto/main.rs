@@ -10,6 +10,7 @@
 
 mod blocked;
 mod endpoint;
+mod flow_control;
 mod losses;
 mod misuse;
 mod pair;
