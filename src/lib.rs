@@ -119,6 +119,7 @@ mod connection;
 mod dialect;
 mod error;
 mod event;
+pub mod exporter;
 pub mod host;
 mod id;
 mod message;
@@ -136,8 +137,8 @@ pub use close::{
 pub use config::{Config, Deadlines, Dialect, Dialects, Limits, Support, Transport};
 pub use connection::{ConnectPermit, Connection, OpenPermit};
 pub use error::{
-    AnswerError, ConnectError, DatagramError, InvalidProtocol, InvalidRequest, NotASessionId,
-    OpenError, SendError, StreamClosed,
+    AnswerError, ConnectError, DatagramError, InvalidExport, InvalidProtocol, InvalidRequest,
+    NotASessionId, OpenError, SendError, StreamClosed,
 };
 pub use event::{Action, Event, Input, Negotiated, Output, Requirement};
 pub use id::{Dir, SessionId, Side, StreamId};

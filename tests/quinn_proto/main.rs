@@ -10,6 +10,7 @@
 
 mod blocked;
 mod endpoint;
+mod exporter;
 mod losses;
 mod misuse;
 mod pair;

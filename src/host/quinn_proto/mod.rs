@@ -38,7 +38,8 @@ use quinn_proto::{self as quic, ReadError, ReadableError, StreamEvent, VarInt};
 
 use crate::{
     Action, Config, ConnectError, Connection, ConnectionLost, DatagramError, Dir, Event, Input,
-    OpenError, Output, Request, SendError, SessionId, StreamId, Support, Transport,
+    InvalidExport, OpenError, Output, Request, SendError, SessionId, StreamId, Support, Transport,
+    exporter,
 };
 
 pub use endpoint::{Endpoint, Peer, PeerId};
@@ -69,6 +70,24 @@ pub enum DatagramSendError {
     /// QUIC cannot send.
     #[error(transparent)]
     Quic(#[from] quic::SendDatagramError),
+}
+
+/// Why no keying material was exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The request has not been answered yet.
+    #[error("the session is not open yet")]
+    NotOpen,
+    /// The session has ended, or never was.
+    #[error("the session is over")]
+    SessionClosed,
+    /// The label or the context will not do.
+    #[error(transparent)]
+    Invalid(#[from] InvalidExport),
+    /// TLS gives no such number of bytes: none, or very many.
+    #[error("TLS exports no such number of bytes")]
+    Length,
 }
 
 impl Host {
@@ -423,6 +442,33 @@ impl Host {
     ) -> Option<usize> {
         let quic_max = quic.datagrams().max_size()?;
         self.sessions.max_datagram_payload(session, quic_max)
+    }
+
+    /// Fills `output` with a secret that only the two ends of this session know, the same at both for
+    /// the same label and context (draft §4.8). `label` is 1 to 255 bytes, `context` at most 255.
+    ///
+    /// # Errors
+    /// [`ExportError`] says which; `output` then holds nothing of use.
+    pub fn export_keying_material(
+        &self,
+        quic: &quic::Connection,
+        session: SessionId,
+        label: &[u8],
+        context: &[u8],
+        output: &mut [u8],
+    ) -> Result<(), ExportError> {
+        // Who may send a datagram has an open session.
+        let _permit = self
+            .sessions
+            .datagram(session)
+            .map_err(|error| match error {
+                DatagramError::NotOpen => ExportError::NotOpen,
+                DatagramError::SessionClosed => ExportError::SessionClosed,
+            })?;
+        let context = exporter::context(session, label, context)?;
+        quic.crypto_session()
+            .export_keying_material(output, exporter::LABEL.as_bytes(), &context)
+            .map_err(|_| ExportError::Length)
     }
 
     /// Closes at once: with the next [`poll`](Self::poll) sessions end with
