@@ -56,6 +56,7 @@ pub struct Config {
 /// + sessions × 2 × datagram_capsule                         capsules in pieces
 /// + 2 × buffered_bytes + buffered_datagrams × 128
 /// + 2 × control_frame
+/// + unanswered_requests × 128                             priorities that came first
 /// + 8 × undelivered_bytes + 2 × read
 /// + undelivered_datagrams × (128 + max(datagram, datagram_capsule))
 /// + 2 × unwritten_bytes
@@ -73,7 +74,8 @@ pub struct Limits {
     /// it with H3_REQUEST_REJECTED; a client's `connect` is blocked.
     pub sessions: u32,
     /// Server: requests that wait for an answer, or for the client's SETTINGS. Default 16.
-    /// Beyond it: H3_REQUEST_REJECTED.
+    /// Beyond it: H3_REQUEST_REJECTED. So many priorities are kept for requests that have not
+    /// come yet (RFC 9218 §7); beyond it the newest is ignored.
     pub unanswered_requests: u32,
     /// Server: requests answered with a refusal whose stream the client keeps open. Default 64.
     /// Beyond it: H3_REQUEST_REJECTED.
@@ -96,7 +98,8 @@ pub struct Limits {
     /// H3_EXCESSIVE_LOAD.
     pub settings: u32,
     /// Bytes of one frame on the control stream. Default 16 KiB. Beyond it the connection is
-    /// closed with H3_EXCESSIVE_LOAD; frames of unknown type are skipped at any length.
+    /// closed with H3_EXCESSIVE_LOAD; frames of unknown type are skipped at any length, and a
+    /// priority that is longer is ignored.
     pub control_frame: usize,
     /// Bytes of one field section, counted as RFC 9114 §4.2.2 does and announced as
     /// SETTINGS_MAX_FIELD_SECTION_SIZE. Default 16 KiB. Beyond it a request is answered with 431,

@@ -123,6 +123,7 @@ pub mod exporter;
 pub mod host;
 mod id;
 mod message;
+mod priority;
 pub mod session;
 mod stats;
 #[cfg(feature = "testing")]
@@ -143,5 +144,6 @@ pub use error::{
 pub use event::{Action, Event, Input, Negotiated, Output, Requirement};
 pub use id::{Dir, SessionId, Side, StreamId};
 pub use message::{Protocol, Rejection, Request, Response};
+pub use priority::Priority;
 pub use session::{DatagramPermit, SendCredit};
 pub use stats::Stats;

@@ -14,9 +14,10 @@ use http::{
     uri::{PathAndQuery, Scheme},
 };
 
-use crate::{Dialect, InvalidRequest};
+use crate::{Dialect, InvalidRequest, Priority, priority::PRIORITY};
 
 pub use protocol::Protocol;
+pub(crate) use protocol::join;
 
 /// The field that offers protocols, in a request (draft §3.3).
 pub(crate) const WT_AVAILABLE_PROTOCOLS: &str = "wt-available-protocols";
@@ -91,6 +92,15 @@ impl Request {
     /// Sets the Origin field (RFC 6454), which only browsers have to send.
     pub fn origin(mut self, origin: HeaderValue) -> Self {
         self.origin = Some(origin);
+        self
+    }
+
+    /// Says how urgent the session is, in the Priority field (draft §3.4, RFC 9218 §5). Without it
+    /// the server reads [`Priority::default`].
+    pub fn priority(mut self, priority: Priority) -> Self {
+        if let Some(value) = priority.to_value() {
+            self.headers.insert(PRIORITY, value);
+        }
         self
     }
 

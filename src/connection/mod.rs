@@ -14,6 +14,7 @@ mod log;
 mod outgoing;
 mod outputs;
 mod permit;
+mod priorities;
 mod request_stream;
 mod requests;
 mod seen;
@@ -29,8 +30,9 @@ pub use permit::{ConnectPermit, OpenPermit};
 
 use crate::{
     Action, AnswerError, CloseMessage, Config, ConnectError, ConnectionLost, DatagramError, Dir,
-    Event, Http3Error, Input, OpenError, Output, Rejection, Request, Requirement, Response,
-    SendError, SessionId, Side, Stats, StreamClosed, StreamId, Support, Transport, dialect,
+    Event, Http3Error, Input, OpenError, Output, Priority, Rejection, Request, Requirement,
+    Response, SendError, SessionId, Side, Stats, StreamClosed, StreamId, Support, Transport,
+    dialect,
     session::{DatagramPermit, SendCredit},
     wire::{error_code, settings::Settings},
 };
@@ -39,6 +41,7 @@ use deadlines::Deadlines;
 use flood::Flood;
 use log::Log;
 use outputs::{Outputs, Queued};
+use priorities::Priorities;
 use seen::Seen;
 use slot::{ConnectStream, Slot};
 
@@ -75,6 +78,7 @@ pub struct Connection {
     slots: BTreeMap<StreamId, Slot>,
     seen: Seen,
     buffered: Buffered,
+    priorities: Priorities,
     deadlines: Deadlines,
     out: Outputs,
     flood: Flood,
@@ -162,6 +166,7 @@ impl Connection {
             slots: BTreeMap::new(),
             seen: Seen::default(),
             buffered: Buffered::default(),
+            priorities: Priorities::new(),
             deadlines: Deadlines::default(),
             out: Outputs::default(),
             flood: Flood::default(),
@@ -496,6 +501,14 @@ impl Connection {
         Some(connect.session.last_activity())
     }
 
+    /// How urgent a session is (draft §3.4): what the client said last, in its request's Priority
+    /// field or since, and what the answer's Priority field made of it. `None` when the session is
+    /// over.
+    #[must_use]
+    pub fn priority(&self, session: SessionId) -> Option<Priority> {
+        self.session_priority(session)
+    }
+
     /// No CONNECT stream is open in either direction, and the peer knows our last refusal or had the
     /// linger to learn of it: closing QUIC now loses no reason.
     #[must_use]
@@ -577,6 +590,7 @@ impl Connection {
         self.phase = Phase::Closed;
         self.slots.clear();
         self.buffered = Buffered::default();
+        self.priorities.clear();
         self.deadlines.clear();
         self.unwritten = 0;
         self.log.connection_closed(&reason);

@@ -175,6 +175,9 @@ impl Display for Told<'_> {
                 }
             }
             Event::SessionDraining { session } => write!(f, "SessionDraining {session}"),
+            Event::PriorityChanged { session, priority } => {
+                write!(f, "PriorityChanged {session}: {priority}")
+            }
             Event::SessionClosed { session, reason } => {
                 write!(f, "SessionClosed {session}: {reason}")
             }
