@@ -80,6 +80,11 @@ impl Dialect {
         !matches!(self, Self::Draft02)
     }
 
+    /// Draft 02 is of a time when HTTP datagrams had another setting; either will do there.
+    const fn needs_h3_datagram(self) -> bool {
+        !matches!(self, Self::Draft02)
+    }
+
     const fn needs_reset_stream_at(self) -> bool {
         matches!(self, Self::Draft14 | Self::Draft16)
     }
@@ -188,7 +193,9 @@ pub(crate) fn choose(
     {
         return Err(Requirement::ExtendedConnect);
     }
-    let datagrams = peer.h3_datagram == 1 || peer.h3_datagram_draft04 == 1;
+    // §3.1: "A SETTINGS_H3_DATAGRAM setting with a value of 1"
+    let is_old_enough = !needs(Dialect::needs_h3_datagram);
+    let datagrams = peer.h3_datagram == 1 || (is_old_enough && peer.h3_datagram_draft04 == 1);
     if !datagrams || transport.datagrams == Support::No {
         return Err(Requirement::Datagrams);
     }

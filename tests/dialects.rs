@@ -448,11 +448,21 @@ fn what_is_unknown_never_fails() {
 }
 
 #[test]
-fn datagrams_of_the_older_draft_will_do() {
+fn datagrams_of_the_older_draft_will_do_in_the_oldest_dialect() {
     both_roles(|side| {
         let entries = [codepoint(Dialect::Draft02), (DATAGRAM_DRAFT04, 1)];
-        let yes = transport(Support::Yes, Support::Yes);
-        assert_eq!(missing(side, Config::default(), yes, &entries), None);
+        let yes = || transport(Support::Yes, Support::Yes);
+        assert_eq!(missing(side, Config::default(), yes(), &entries), None);
+        // §3.1 wants the one of RFC 9297, as all drafts do that came after it.
+        for dialect in [Dialect::Draft07, Dialect::Draft14, Dialect::Draft16] {
+            let entries = [
+                codepoint(dialect),
+                (DATAGRAM_DRAFT04, 1),
+                (ENABLE_CONNECT_PROTOCOL, 1),
+            ];
+            let missing = missing(side, speaking(dialect), yes(), &entries);
+            assert_eq!(missing, Some(Requirement::Datagrams), "{dialect:?}");
+        }
     });
 }
 
