@@ -269,10 +269,15 @@ pub struct Transport {
     pub final_size: bool,
     /// Bytes that the stack lets the peer send on one stream ahead of the reader.
     pub stream_receive_window: u64,
+    /// Client: the server accepted early data on this connection (RFC 9001 §4.6), so that what it
+    /// said on the one before still holds: see
+    /// [`Connection::client_resuming`](crate::Connection::client_resuming).
+    pub early_data_accepted: bool,
 }
 
 impl Transport {
-    /// The rest as on quinn-proto: RESET_STREAM_AT unknown, no final size, a window of 1.25 MB.
+    /// The rest as on quinn-proto: RESET_STREAM_AT unknown, no final size, a window of 1.25 MB. No
+    /// early data.
     pub fn new(datagrams: Support) -> Self {
         Self {
             datagrams,
@@ -280,6 +285,7 @@ impl Transport {
             peer_reset_stream_at: Support::Unknown,
             final_size: false,
             stream_receive_window: 1_250_000,
+            early_data_accepted: false,
         }
     }
 }

@@ -124,6 +124,7 @@ pub mod host;
 mod id;
 mod message;
 mod priority;
+mod remembered;
 pub mod session;
 mod stats;
 #[cfg(feature = "testing")]
@@ -145,5 +146,6 @@ pub use event::{Action, Event, Input, Negotiated, Output, Requirement};
 pub use id::{Dir, SessionId, Side, StreamId};
 pub use message::{Protocol, Rejection, Request, Response};
 pub use priority::Priority;
+pub use remembered::{InvalidSettings, RememberedSettings};
 pub use session::{DatagramPermit, SendCredit};
 pub use stats::Stats;

@@ -141,8 +141,15 @@ impl Connection {
             SettingsError::Frame => Http3Error::Frame,
             SettingsError::ExcessiveLoad => Http3Error::ExcessiveLoad,
         })?;
+        if self.transport.is_some() {
+            self.check_remembered(&theirs)?;
+        }
         self.theirs = Some(theirs);
         self.negotiate();
+        // There may be more to be had than was remembered.
+        if std::mem::take(&mut self.refused.session) {
+            self.out.event(Event::StreamsAvailable { dir: Dir::Bi });
+        }
         Ok(())
     }
 
@@ -151,7 +158,7 @@ impl Connection {
         let (Some(theirs), Some(transport)) = (&self.theirs, &self.transport) else {
             return;
         };
-        if self.agreement.is_some() {
+        if self.agreement.is_some() || self.is_closed() {
             return;
         }
         let agreement = dialect::choose(self.side, &self.ours, theirs, transport);

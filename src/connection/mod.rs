@@ -17,6 +17,7 @@ mod permit;
 mod priorities;
 mod request_stream;
 mod requests;
+mod resumption;
 mod seen;
 mod sessions;
 mod slot;
@@ -30,9 +31,9 @@ pub use permit::{ConnectPermit, OpenPermit};
 
 use crate::{
     Action, AnswerError, CloseMessage, Config, ConnectError, ConnectionLost, DatagramError, Dir,
-    Event, Http3Error, Input, OpenError, Output, Priority, Rejection, Request, Requirement,
-    Response, SendError, SessionId, Side, Stats, StreamClosed, StreamId, Support, Transport,
-    dialect,
+    Event, Http3Error, Input, OpenError, Output, Priority, Rejection, RememberedSettings, Request,
+    Requirement, Response, SendError, SessionId, Side, Stats, StreamClosed, StreamId, Support,
+    Transport, dialect,
     session::{DatagramPermit, SendCredit},
     wire::{error_code, settings::Settings},
 };
@@ -72,6 +73,9 @@ pub struct Connection {
     transport: Option<Transport>,
     ours: Settings,
     theirs: Option<Settings>,
+    /// Client: what the server said on the connection before, until it is known whether it keeps to
+    /// that.
+    remembered: Option<Settings>,
     agreement: Option<Result<Option<crate::Dialect>, Requirement>>,
     critical: Critical,
     goaway: GoAway,
@@ -151,6 +155,23 @@ impl Connection {
         Self::new(Side::Server, config)
     }
 
+    /// The client's end of a connection that resumes another, with what the server said on that:
+    /// its [`remembered_settings`](Self::remembered_settings), kept with the TLS session ticket
+    /// that is used now (draft §3.2).
+    ///
+    /// Where the server accepts early data ([`Transport::early_data_accepted`]) it is bound by what
+    /// it said: [`Event::Ready`] follows [`start`](Self::start) at once, so that
+    /// [`connect`](Self::connect) need not wait for the new SETTINGS. They are checked when they
+    /// come; if they take anything back, the connection is closed with H3_SETTINGS_ERROR. Where it
+    /// does not, what was said before counts for nothing.
+    #[must_use]
+    pub fn client_resuming(config: Arc<Config>, remembered: RememberedSettings) -> Self {
+        Self {
+            remembered: Some(remembered.0),
+            ..Self::new(Side::Client, config)
+        }
+    }
+
     fn new(side: Side, config: Arc<Config>) -> Self {
         Self {
             side,
@@ -160,6 +181,7 @@ impl Connection {
             now: None,
             transport: None,
             theirs: None,
+            remembered: None,
             agreement: None,
             critical: Critical::default(),
             goaway: GoAway::default(),
@@ -198,9 +220,10 @@ impl Connection {
             self.ours.h3_datagram = 0;
             self.ours.h3_datagram_draft04 = 0;
         }
-        self.transport = Some(transport);
+        self.transport = Some(transport.clone());
         self.idle_since = Some(self.now(now));
         self.open_control(control);
+        self.rely_on_remembered(&transport);
         self.negotiate();
         self.settle();
     }
@@ -474,6 +497,17 @@ impl Connection {
     pub fn max_datagram_payload(&self, session: SessionId, quic_max: usize) -> Option<usize> {
         let permit = self.datagram(session).ok()?;
         quic_max.checked_sub(permit.header().len())
+    }
+
+    // ---- for the next connection
+
+    /// Client: what the server said in its SETTINGS, for
+    /// [`client_resuming`](Self::client_resuming). `None` before they came. Still there when the
+    /// connection is over.
+    #[must_use]
+    pub fn remembered_settings(&self) -> Option<RememberedSettings> {
+        let is_known = self.side == Side::Client && self.remembered.is_none();
+        self.theirs.filter(|_| is_known).map(RememberedSettings)
     }
 
     // ---- facts

@@ -10,6 +10,7 @@
 )]
 
 mod priorities;
+mod resuming;
 #[path = "../endings/support.rs"]
 #[allow(dead_code, reason = "shared with the tests of the endings")]
 mod support;

@@ -16,4 +16,5 @@ mod misuse;
 mod pair;
 mod payload;
 mod quinn;
+mod resumption;
 mod setup;

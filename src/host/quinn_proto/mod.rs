@@ -38,8 +38,8 @@ use quinn_proto::{self as quic, ReadError, ReadableError, StreamEvent, VarInt};
 
 use crate::{
     Action, Config, ConnectError, Connection, ConnectionLost, DatagramError, Dir, Event, Input,
-    InvalidExport, OpenError, Output, Request, SendError, SessionId, StreamId, Support, Transport,
-    exporter,
+    InvalidExport, OpenError, Output, RememberedSettings, Request, SendError, SessionId, StreamId,
+    Support, Transport, exporter,
 };
 
 pub use endpoint::{Endpoint, Peer, PeerId};
@@ -95,6 +95,17 @@ impl Host {
     #[must_use]
     pub fn client(config: Arc<Config>) -> Self {
         Self::new(Connection::client(config))
+    }
+
+    /// The client's end of a connection that resumes another: [`Connection::client_resuming`].
+    /// Quinn tells whether early data was accepted; rustls has to be configured for it
+    /// (`enable_early_data`).
+    ///
+    /// With an [`Endpoint`], put it in the place of [`Peer::host`] right after
+    /// [`Endpoint::connect`].
+    #[must_use]
+    pub fn client_resuming(config: Arc<Config>, remembered: RememberedSettings) -> Self {
+        Self::new(Connection::client_resuming(config, remembered))
     }
 
     /// The server's end.
@@ -235,8 +246,9 @@ impl Host {
 
     fn start(&mut self, quic: &mut quic::Connection, now: Instant, control: StreamId) {
         self.progress = Progress::Started;
-        self.sessions
-            .start(now, control, Transport::new(datagrams(quic)));
+        let mut transport = Transport::new(datagrams(quic));
+        transport.early_data_accepted = quic.side().is_client() && quic.accepted_0rtt();
+        self.sessions.start(now, control, transport);
     }
 
     /// Reads a stream that this side may receive on.
