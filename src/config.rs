@@ -36,6 +36,12 @@ pub struct Config {
     /// Client: close the connection with WT_REQUIREMENTS_NOT_MET when the server cannot carry
     /// sessions (draft §3.1). `false` by default, and without effect at a server.
     pub close_unsupported: bool,
+    /// The seed of the GREASE that we send: settings, frames, capsules and a stream of reserved
+    /// types, which every peer has to ignore (RFC 9114 §7.2.8, RFC 9297 §5.4). The same seed gives
+    /// the same bytes. `None`, the default, sends none.
+    ///
+    /// The stream takes a host that asks [`Connection::grease`](crate::Connection::grease).
+    pub grease: Option<u64>,
 }
 
 /// How much a peer can make one connection remember.

@@ -137,7 +137,7 @@ pub use close::{
     Origin, Violation,
 };
 pub use config::{Config, Deadlines, Dialect, Dialects, Limits, Support, Transport};
-pub use connection::{ConnectPermit, Connection, OpenPermit};
+pub use connection::{ConnectPermit, Connection, GreasePermit, OpenPermit};
 pub use error::{
     AnswerError, ConnectError, DatagramError, InvalidExport, InvalidProtocol, InvalidRequest,
     NotASessionId, OpenError, SendError, StreamClosed,

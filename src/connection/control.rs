@@ -35,7 +35,9 @@ impl Connection {
         self.slots.insert(stream, Slot::Control(Default::default()));
         let mut bytes = BytesMut::new();
         varint::put(&mut bytes, CONTROL);
-        bytes.put(settings::encode(&dialect::entries(&self.ours)));
+        let entries = self.greased_settings(dialect::entries(&self.ours));
+        bytes.put(settings::encode(&entries));
+        bytes.put(self.control_grease());
         self.send(stream, &bytes, false);
         self.goaway.control = Some(stream);
         if self.goaway.sent {

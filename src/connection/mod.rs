@@ -9,6 +9,7 @@ mod control;
 mod deadlines;
 mod demux;
 mod flood;
+mod grease;
 mod handshake;
 mod log;
 mod outgoing;
@@ -27,6 +28,7 @@ mod tests;
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
+pub use grease::GreasePermit;
 pub use permit::{ConnectPermit, OpenPermit};
 
 use crate::{
@@ -99,6 +101,8 @@ pub struct Connection {
     refused: Refused,
     /// Server: the last refusal that the peer may not know yet, and when it was made.
     refusal: Option<(StreamId, Instant)>,
+    /// The stream that means nothing was opened.
+    has_greased: bool,
     /// Reads are held back until events are polled.
     held_back: bool,
     stats: Stats,
@@ -199,6 +203,7 @@ impl Connection {
             idle_since: None,
             refused: Refused::default(),
             refusal: None,
+            has_greased: false,
             held_back: false,
             stats: Stats::default(),
             log: Log::new(side),
@@ -226,6 +231,13 @@ impl Connection {
         self.rely_on_remembered(&transport);
         self.negotiate();
         self.settle();
+    }
+
+    /// Asks to open a unidirectional stream of a reserved type, which the peer has to ignore (RFC
+    /// 9114 §6.2.3). To be asked after [`start`](Self::start), where QUIC has a stream to spare.
+    /// `None` without [`Config::grease`], and after the first.
+    pub fn grease(&mut self) -> Option<GreasePermit<'_>> {
+        self.may_grease().then(|| GreasePermit::new(self))
     }
 
     /// Takes in one fact about QUIC. Never fails. Time never goes back: an earlier `now` counts as

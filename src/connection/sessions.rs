@@ -270,6 +270,7 @@ impl Connection {
         self.slots.insert(stream, Slot::Connect(Box::new(connect)));
         self.live += 1;
         self.send(stream, head, false);
+        self.send_grease(stream);
         self.arm_session(stream);
         session
     }
@@ -381,6 +382,7 @@ impl Connection {
             return Err(AnswerError::HeadersTooLarge);
         }
         self.send(session.connect_stream(), &head.frame, false);
+        self.send_grease(session.connect_stream());
         self.with_session(session, |connect, now| {
             connect.protocols = Vec::new();
             connect.response = Some(Box::new(response));
@@ -443,7 +445,7 @@ impl Connection {
     /// The bytes of this stream that are on their way.
     pub(super) fn outgoing(&mut self, stream: StreamId) -> Option<&mut Outgoing> {
         match self.slots.get_mut(&stream)? {
-            Slot::Control(outgoing) => Some(outgoing),
+            Slot::Control(outgoing) | Slot::Grease(outgoing) => Some(outgoing),
             Slot::Request(request) => request.outgoing(),
             Slot::Connect(connect) => Some(&mut connect.outgoing),
             Slot::Data(data) => data.outgoing.as_deref_mut(),

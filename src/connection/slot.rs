@@ -18,6 +18,8 @@ use crate::{
 pub(super) enum Slot {
     /// The peer's; its first bytes do not yet say what it is.
     Preamble(Preamble),
+    /// Our stream that means nothing.
+    Grease(Outgoing),
     /// Our control stream.
     Control(Outgoing),
     /// The peer's control stream.

@@ -9,6 +9,7 @@
     reason = "a test may panic, writes small numbers, and looks at what it expects"
 )]
 
+mod grease;
 mod priorities;
 mod resuming;
 #[path = "../endings/support.rs"]

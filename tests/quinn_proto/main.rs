@@ -11,6 +11,7 @@
 mod blocked;
 mod endpoint;
 mod exporter;
+mod grease;
 mod losses;
 mod misuse;
 mod pair;

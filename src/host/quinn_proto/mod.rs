@@ -249,6 +249,12 @@ impl Host {
         let mut transport = Transport::new(datagrams(quic));
         transport.early_data_accepted = quic.side().is_client() && quic.accepted_0rtt();
         self.sessions.start(now, control, transport);
+        if let Some(permit) = self.sessions.grease() {
+            // Without credit for it there is none.
+            if let Some(id) = quic.streams().open(quic::Dir::Uni) {
+                permit.bind(id.into());
+            }
+        }
     }
 
     /// Reads a stream that this side may receive on.
