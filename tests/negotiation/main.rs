@@ -1,5 +1,5 @@
-//! What the ends of a connection tell each other beside sessions: priorities, SETTINGS that are
-//! remembered, and what is there to be ignored.
+//! What the ends tell each other beside the life of a session: priorities, SETTINGS that are
+//! remembered, what is there to be ignored, who may enter and when, how large a datagram can be.
 #![allow(
     unreachable_pub,
     clippy::unwrap_used,
@@ -9,6 +9,8 @@
     reason = "a test may panic, writes small numbers, and looks at what it expects"
 )]
 
+mod answers;
+mod datagrams;
 mod grease;
 mod priorities;
 mod resuming;
