@@ -80,9 +80,9 @@ impl Dialect {
         !matches!(self, Self::Draft02)
     }
 
-    /// Draft 02 is of a time when HTTP datagrams had another setting; either will do there.
+    /// The older ones are of a time when HTTP datagrams had another setting; either will do there.
     const fn needs_h3_datagram(self) -> bool {
-        !matches!(self, Self::Draft02)
+        matches!(self, Self::Draft14 | Self::Draft16)
     }
 
     const fn needs_reset_stream_at(self) -> bool {
@@ -186,23 +186,36 @@ pub(crate) fn choose(
         (None, Side::Client) => return Err(Requirement::WebTransport),
         (None, Side::Server) => {}
     }
-    let needs = |rule: fn(Dialect) -> bool| chosen.is_some_and(rule);
+    match missing(side, chosen, peer, transport) {
+        Some(requirement) => Err(requirement),
+        None => Ok(chosen),
+    }
+}
+
+/// What the peer lacks first for sessions of this dialect; of `None`, for sessions of any.
+pub(crate) fn missing(
+    side: Side,
+    dialect: Option<Dialect>,
+    peer: &Settings,
+    transport: &Transport,
+) -> Option<Requirement> {
+    let needs = |rule: fn(Dialect) -> bool| dialect.is_some_and(rule);
     if side == Side::Client
         && needs(Dialect::needs_extended_connect)
         && peer.enable_connect_protocol != 1
     {
-        return Err(Requirement::ExtendedConnect);
+        return Some(Requirement::ExtendedConnect);
     }
     // §3.1: "A SETTINGS_H3_DATAGRAM setting with a value of 1"
     let is_old_enough = !needs(Dialect::needs_h3_datagram);
     let datagrams = peer.h3_datagram == 1 || (is_old_enough && peer.h3_datagram_draft04 == 1);
     if !datagrams || transport.datagrams == Support::No {
-        return Err(Requirement::Datagrams);
+        return Some(Requirement::Datagrams);
     }
     if needs(Dialect::needs_reset_stream_at) && transport.peer_reset_stream_at == Support::No {
-        return Err(Requirement::ResetStreamAt);
+        return Some(Requirement::ResetStreamAt);
     }
-    Ok(chosen)
+    None
 }
 
 /// Whether any dialect uses this `:protocol`.

@@ -161,6 +161,10 @@ impl Connection {
         let Some(dialect) = dialect::of_request(&held.wanted.token, &self.ours, &theirs) else {
             return self.answer(stream, StatusCode::NOT_IMPLEMENTED);
         };
+        // Of a client that announces nothing only the request says what it needs.
+        if dialect::missing(self.side, Some(dialect), &theirs, &transport).is_some() {
+            return self.refuse_request(stream, H3_MESSAGE_ERROR);
+        }
         let limit = dialect.session_limit(&self.ours);
         if u64::from(self.live) >= limit.min(self.config.limits.sessions.into()) {
             return self.refuse_request(stream, H3_REQUEST_REJECTED);
