@@ -58,6 +58,7 @@ impl Connection {
             Some(
                 Slot::Data(_)
                 | Slot::Control(_)
+                | Slot::Grease(_)
                 | Slot::PeerControl(_)
                 | Slot::PeerEncoder
                 | Slot::PeerDecoder(_),

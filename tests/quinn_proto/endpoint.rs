@@ -214,6 +214,36 @@ fn every_connection_has_its_own_sessions_and_its_own_end() {
 }
 
 #[test]
+fn each_connection_exports_keying_material_of_its_own() {
+    let mut net = Network::new();
+    for _ in 0..2 {
+        net.add_client();
+    }
+    net.run(SOON);
+    let servers: Vec<_> = net.server.peers().collect();
+    let session = net.opened(servers[0]);
+    let secret = |endpoint: &mut Endpoint, peer| {
+        let mut secret = [0; 16];
+        endpoint
+            .peer(peer)
+            .unwrap()
+            .export_keying_material(session, b"label", b"", &mut secret)
+            .unwrap();
+        secret
+    };
+    let of_server: Vec<_> = servers
+        .iter()
+        .map(|&peer| secret(&mut net.server, peer))
+        .collect();
+    let of_clients = net.clients.iter_mut().map(|client| {
+        let peer = client.peers().next().unwrap();
+        secret(client, peer)
+    });
+    assert_eq!(of_server, of_clients.collect::<Vec<_>>());
+    assert_ne!(of_server[0], of_server[1]);
+}
+
+#[test]
 fn ids_are_never_used_again() {
     let mut net = Network::new();
     let client = net.add_client();

@@ -97,21 +97,7 @@ impl Entry {
 }
 
 /// To be empty before a release.
-pub const PENDING: &[Pending] = &[
-    // Settings that are kept for 0-RTT.
-    pending(
-        "3.2-10",
-        &["endings::http3_errors::e46_settings_that_reduce_what_was_remembered"],
-    ),
-    // Exporters.
-    pending(
-        "4.8-1",
-        &[
-            "src::exporter::tests::the_context_is_laid_out_as_the_draft_draws_it",
-            "quinn_proto::exporter::it_is_the_exporter_of_tls_with_the_label_and_the_context_of_the_draft",
-        ],
-    ),
-];
+pub const PENDING: &[Pending] = &[];
 
 const FORWARDS: &str = "The crate is an end of a connection and forwards nothing. A proxy made \
     with it holds two sessions, each with limits of its own.";
@@ -233,6 +219,12 @@ pub const MAPPING: &[Entry] = &[
         "The limits are those of its `Config`, and it decides with its QUIC stack whether 0-RTT is \
         accepted: while tickets are out it does not lower them, or refuses early data.",
         &[],
+    ),
+    shown(
+        "3.2-10",
+        &[
+            "negotiation::resuming::a_server_that_takes_something_back_is_left",
+        ],
     ),
     shown(
         "3.2-11",
@@ -451,6 +443,13 @@ pub const MAPPING: &[Entry] = &[
         &["endings::not_an_end::n02_client_asks_for_no_session_behind_a_goaway"],
     )
     .note("Opening another connection is the application's: `ConnectError::GoingAway` says so."),
+    shown(
+        "4.8-1",
+        &[
+            "src::exporter::tests::the_context_is_laid_out_as_the_draft_draws_it",
+            "quinn_proto::exporter::it_is_the_exporter_of_tls_with_the_label_and_the_context_of_the_draft",
+        ],
+    ),
     // ---- 5 Flow Control
     shown(
         "5.1-1",
