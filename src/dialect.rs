@@ -80,10 +80,10 @@ impl Dialect {
         !matches!(self, Self::Draft02)
     }
 
-    /// §3.1: "A SETTINGS_H3_DATAGRAM setting with a value of 1". Draft 02 is of the time of the older
-    /// codepoint.
+    /// §3.1: "A SETTINGS_H3_DATAGRAM setting with a value of 1". The older dialects are of a time when
+    /// HTTP datagrams had another setting: either will do there.
     const fn needs_h3_datagram(self) -> bool {
-        !matches!(self, Self::Draft02)
+        matches!(self, Self::Draft14 | Self::Draft16)
     }
 
     const fn needs_reset_stream_at(self) -> bool {

@@ -508,27 +508,6 @@ fn datagrams_of_the_older_draft_will_do_in_older_dialects() {
     });
 }
 
-#[test]
-fn datagrams_of_the_older_draft_will_not_do_for_a_newer_dialect() {
-    both_roles(|side| {
-        for dialect in [Dialect::Draft07, Dialect::Draft14, Dialect::Draft16] {
-            let entries = [
-                codepoint(dialect),
-                (ENABLE_CONNECT_PROTOCOL, 1),
-                (DATAGRAM_DRAFT04, 1),
-            ];
-            let yes = transport(Support::Yes, Support::Yes);
-            let missing = missing(side, speaking(dialect), yes, &entries);
-            assert_eq!(missing, Some(Requirement::Datagrams), "{dialect:?}");
-        }
-    });
-    // Nor for a client that says no dialect: its request cannot be of draft 02.
-    let yes = transport(Support::Yes, Support::Yes);
-    let entries = [(DATAGRAM_DRAFT04, 1)];
-    let missing = missing(Side::Server, Config::default(), yes, &entries);
-    assert_eq!(missing, Some(Requirement::Datagrams));
-}
-
 /// A client that announces no dialect shows by its token that it needs what it has not.
 #[test]
 fn a_request_of_a_dialect_that_needs_more_of_quic_is_malformed() {
