@@ -6,8 +6,8 @@ use std::time::Instant;
 use super::{
     Connection, Phase,
     control::{CONTROL, PUSH, QPACK_DECODER, QPACK_ENCODER},
+    parking::Destination,
     slot::{Preamble, RequestPhase, Slot},
-    streams::Destination,
 };
 use crate::{
     Action, ConnectionLost, Dir, Event, Http3Error, Input, SessionId, Side, StreamId, Support,

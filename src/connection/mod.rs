@@ -14,6 +14,7 @@ mod handshake;
 mod log;
 mod outgoing;
 mod outputs;
+mod parking;
 mod permit;
 mod priorities;
 mod request_stream;
