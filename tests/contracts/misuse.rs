@@ -96,6 +96,9 @@ enum Step {
         dir: Dir,
         bind: Option<u64>,
     },
+    Grease {
+        bind: Option<u64>,
+    },
     Credit {
         stream: u64,
         spend: usize,
@@ -231,6 +234,13 @@ fn fitting(side: Side) -> impl Strategy<Value = Step> {
             on(StreamId::new(peer, dir, n), stream_header(dir, 0), fin)
         }),
         1 => (0..4u64).prop_map(move |n| on(StreamId::from(control), tlv(0x07, &varint(4 * n)), false)),
+        1 => (0..6u64, 0..9u8).prop_map(move |(n, urgency)| {
+            let value = format!("u={urgency}");
+            let update = [varint(4 * n), value.into_bytes()].concat();
+            // Only a server takes it.
+            let kind = if side == Side::Server { 0xf0700 } else { 0x40 };
+            on(StreamId::from(control), tlv(kind, &update), false)
+        }),
     ]
 }
 
@@ -281,6 +291,7 @@ fn command() -> impl Strategy<Value = Step> {
         2 => (session(), any::<u32>()).prop_map(|(session, code)| Step::Close { session, code }),
         6 => (session(), dir(), proptest::option::weighted(0.9, stream()))
             .prop_map(|(session, dir, bind)| Step::Open { session, dir, bind }),
+        1 => proptest::option::weighted(0.9, stream()).prop_map(|bind| Step::Grease { bind }),
         4 => (stream(), 0..9usize).prop_map(|(stream, spend)| Step::Credit { stream, spend }),
         2 => stream().prop_map(|stream| Step::Finish { stream }),
         2 => stream().prop_map(|stream| Step::ResetOurs { stream }),
@@ -404,6 +415,7 @@ fn config() -> Config {
     config.limits.undelivered_datagrams = 2;
     config.limits.undelivered_bytes = 1500;
     config.limits.unwritten_bytes = 300;
+    config.grease = Some(7);
     config
 }
 
@@ -502,6 +514,11 @@ fn take(watched: &mut Watched, step: &Step) {
         Step::Open { session, dir, bind } => with_session(watched, session, |watched, session| {
             open(watched, session, dir, bind);
         }),
+        Step::Grease { bind } => {
+            let permit = watched.connection.grease();
+            let bound = permit.map(|permit| bind.map(|stream| permit.bind(stream.into())));
+            watched.say(bound);
+        }
         Step::Credit { stream, spend } => credit(watched, stream.into(), spend),
         Step::Finish { stream } => {
             let done = watched.connection.finish(stream.into());
