@@ -143,15 +143,12 @@ impl Connection {
             SettingsError::Frame => Http3Error::Frame,
             SettingsError::ExcessiveLoad => Http3Error::ExcessiveLoad,
         })?;
+        // First of all: what is wrong now is what to remember for the next time.
+        self.theirs = Some(theirs);
         if self.transport.is_some() {
             self.check_remembered(&theirs)?;
         }
-        self.theirs = Some(theirs);
         self.negotiate();
-        // There may be more to be had than was remembered.
-        if std::mem::take(&mut self.refused.session) {
-            self.out.event(Event::StreamsAvailable { dir: Dir::Bi });
-        }
         Ok(())
     }
 

@@ -180,6 +180,16 @@ fn a_server_that_takes_something_back_is_left() {
 }
 
 #[test]
+fn what_a_server_took_back_is_not_held_against_it_again() {
+    let (mut rig, _) = resuming(&[ENOUGH, &[(LIMITS[0], 100)]].concat());
+    new_settings(&mut rig, ENOUGH);
+    rig.drain();
+    assert!(rig.connection.is_closed());
+    let known = rig.connection.remembered_settings();
+    assert_eq!(known, Some(remembered(ENOUGH)));
+}
+
+#[test]
 fn a_server_may_give_more_than_it_said() {
     let raised = [
         LIMITS[0],
