@@ -11,7 +11,8 @@ use crate::{Action, Event, Input, Protocol, Side};
 #[cfg(feature = "trace")]
 use crate::{Output, trace::Step};
 
-/// What happened, one line for each input, action, event and command, with its time.
+/// What happened, one line for each input, action, event and recorded command, with its time. Of a
+/// pair's commands those are in it that are the pair's own methods.
 ///
 /// Made to be read in a bug report and compared in a snapshot. `Display` is the whole of it:
 ///
@@ -81,8 +82,8 @@ impl Script {
             Side::Server => "server",
         };
         let millis = at.as_secs_f64() * 1000.0;
-        self.lines
-            .push(format!("{millis:>9.3} ms {side} {arrow} {what}"));
+        let line = format!("{millis:>9.3} ms {side} {arrow} {what}");
+        self.lines.push(line.replace('\n', "\\n"));
     }
 }
 
@@ -156,6 +157,7 @@ impl Display for In<'_> {
 impl Display for Command<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
+            Step::Missed => write!(f, "what came before was not recorded"),
             Step::Grease { bound } => write!(f, "grease {bound}"),
             Step::Start {
                 control, transport, ..

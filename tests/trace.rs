@@ -385,6 +385,7 @@ fn kind(record: &Record) -> &'static str {
     match &record.step {
         Step::Start { .. } => "start",
         Step::Grease { .. } => "grease",
+        Step::Missed => "missed",
         Step::Input(_) => "input",
         Step::Poll { .. } => "poll",
         Step::PollAction { .. } => "poll_action",
@@ -717,4 +718,45 @@ fn grease_and_remembered_settings_are_in_the_recording() {
     let mut replay = Replay::new(reader.header());
     let again = reader.flat_map(|record| replay.step(record.unwrap()));
     assert_eq!(again.collect::<Vec<_>>(), live);
+}
+
+// ---- from later on
+
+const SECRET: &[u8] = b"SECRETPAYLOAD";
+
+/// A stream that was open before carries this; the file without payload, and what a reader says.
+fn from_later_on(forgets: fn(&mut Pair)) -> (String, Option<Problem>) {
+    let mut pair = Pair::recorded(Config::default(), Config::default(), Link::perfect());
+    let session = pair.open_session();
+    let stream = pair.open_stream(Side::Client, session, Dir::Bi).unwrap();
+    pair.write(Side::Client, stream, b"x").unwrap();
+    pair.run();
+    forgets(&mut pair);
+    pair.write(Side::Client, stream, SECRET).unwrap();
+    pair.run();
+    let mut file = Vec::new();
+    let mut writer = Writer::new(&mut file, Side::Server, &Config::default()).unwrap();
+    writer.write(&pair.server.machine.take_trace()).unwrap();
+    let complete = Replay::run(Reader::new(file.as_slice()).unwrap()).1;
+    let text = String::from_utf8(file).unwrap();
+    (text, complete.err().map(|error| error.problem))
+}
+
+#[test]
+fn a_recording_from_later_on_says_so_and_holds_no_payload_either() {
+    let hex: String = SECRET.iter().map(|byte| format!("{byte:02x}")).collect();
+    let (file, problem) = from_later_on(|pair| {
+        pair.server.machine.set_recording(false);
+        drop(pair.server.machine.take_trace());
+        pair.server.machine.set_recording(true);
+    });
+    assert!(!file.contains(&hex[..8]), "{file}");
+    assert!(matches!(problem, Some(Problem::NotFromTheBeginning)));
+    // The rest of a recording, in a file of its own.
+    let (file, _) = from_later_on(|pair| drop(pair.server.machine.take_trace()));
+    assert!(!file.contains(&hex[..8]), "{file}");
+    // All of it.
+    let (file, problem) = from_later_on(|_| ());
+    assert!(!file.contains(&hex[..8]), "{file}");
+    assert!(problem.is_none());
 }

@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io,
     path::{Path, PathBuf},
 };
@@ -51,7 +51,7 @@ impl Traces {
     pub(crate) fn begin(&mut self, id: PeerId, connection: &mut Connection) {
         let start = clock::since_1970().as_millis();
         let file = self.dir.join(format!("{start}-{id}.jsonl"));
-        let writer = File::create_new(&file)
+        let writer = create(&file)
             .and_then(|file| Writer::new(file, Side::Server, &self.config))
             .map(|writer| writer.with_payload(self.payload == Payload::Kept));
         match writer {
@@ -98,4 +98,13 @@ fn probe(dir: &Path) -> io::Result<()> {
     let file = dir.join(format!("arena-{}.probe", std::process::id()));
     File::create(&file)?;
     fs::remove_file(&file)
+}
+
+/// A file that nobody else may read: requests have tokens in them.
+fn create(file: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)
 }

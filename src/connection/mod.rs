@@ -690,6 +690,12 @@ impl Connection {
         self.remembered = self.remembered.or(remembered.map(|settings| settings.0));
     }
 
+    /// The latest time that was told, if any was.
+    #[cfg(feature = "trace")]
+    pub(crate) fn latest(&self) -> Option<Instant> {
+        self.now
+    }
+
     #[cfg(feature = "trace")]
     pub(crate) fn recorder(&mut self) -> &mut crate::trace::Recorder {
         &mut self.recorder

@@ -40,6 +40,9 @@ impl<M: Machine> Pair<M> {
     /// [`stage`](Ending::stage), and the ending be one of that [side](Ending::sides); after it
     /// [`wait`](Self::wait) for its [`duration`](Ending::duration).
     ///
+    /// The pair's configuration must be the ending's, or at least have the deadline or the limits that
+    /// it needs: see [`Ending::config`]. Else nothing happens.
+    ///
     /// What the peer does is put on the link in its name: the peer's own machine does not know of
     /// it, and what that makes of the answers is of no meaning.
     #[expect(clippy::too_many_lines, reason = "one arm for each ending")]

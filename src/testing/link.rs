@@ -88,7 +88,8 @@ impl Link {
         }
     }
 
-    /// Cuts it: nothing arrives any more, in neither direction.
+    /// Cuts it: nothing arrives any more, in neither direction. QUIC's idle timeout, 30 s, runs from
+    /// here on only: while the link is whole, QUIC is taken to keep itself alive.
     pub fn cut(&mut self) {
         self.cut = true;
         self.lost += u64::try_from(self.under_way.len()).unwrap_or(u64::MAX);

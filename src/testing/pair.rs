@@ -63,16 +63,31 @@ impl Pair {
 
     /// With these. Both ends are connected, and have not heard of each other.
     #[must_use]
+    pub fn with(client: Config, server: Config, link: Link) -> Self {
+        let client = Connection::client(Arc::new(client));
+        let server = Connection::server(Arc::new(server));
+        Self::of(client, server, link)
+    }
+
+    /// The same, and both ends are [recorded](Connection::set_recording) from the beginning.
+    #[cfg(feature = "trace")]
+    #[must_use]
+    pub fn recorded(client: Config, server: Config, link: Link) -> Self {
+        let mut client = Connection::client(Arc::new(client));
+        let mut server = Connection::server(Arc::new(server));
+        client.set_recording(true);
+        server.set_recording(true);
+        Self::of(client, server, link)
+    }
+
+    /// Of connections that have not been started.
     #[expect(
         clippy::disallowed_methods,
         reason = "an origin; only offsets from it are ever seen"
     )]
-    pub fn with(client: Config, server: Config, link: Link) -> Self {
+    fn of(client: Connection, server: Connection, link: Link) -> Self {
         let start = Instant::now();
-        let ends = (
-            Connection::client(Arc::new(client)),
-            Connection::server(Arc::new(server)),
-        );
+        let ends = (client, server);
         let mut pair = Self::join(start, ends, link);
         for side in [Side::Client, Side::Server] {
             let end = pair.end(side);
@@ -155,7 +170,8 @@ impl<M: Machine> Pair<M> {
 
     // ---- in one line
 
-    /// Opens a session at `https://example.org/`, and accepts it. The events up to there are
+    /// Opens a session at `https://example.org/`, and accepts it. A second one on the same connection
+    /// needs [`Config::flow_control`] at both ends; a pair of [`Session`]s has one. The events up to there are
     /// dropped.
     ///
     /// # Panics
@@ -258,6 +274,7 @@ impl<M: Machine> Pair<M> {
     pub fn write(&mut self, side: Side, stream: StreamId, data: &[u8]) -> Result<usize, SendError> {
         self.drain(side);
         let len = self.end(side).machine.write(stream, data)?;
+        self.remark(side, &format_args!("write {stream}: {len} bytes"));
         let data = Bytes::copy_from_slice(data.get(..len).unwrap_or(data));
         let fin = false;
         self.send(side, Input::StreamData { stream, data, fin });
@@ -275,6 +292,11 @@ impl<M: Machine> Pair<M> {
         payload: &[u8],
     ) -> Result<(), DatagramError> {
         let data = self.end(side).machine.datagram(session, payload)?;
+        let len = payload.len();
+        self.remark(
+            side,
+            &format_args!("send a datagram of {session}: {len} bytes"),
+        );
         self.send(side, Input::DatagramReceived { data });
         Ok(())
     }

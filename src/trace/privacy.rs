@@ -33,6 +33,8 @@ pub(super) struct Redactor {
     /// Streams of the peer that have not said all of what they are.
     heads: BTreeMap<StreamId, Head>,
     kept: Kept,
+    /// The beginning was missed: what a stream is cannot be told.
+    is_blind: bool,
 }
 
 /// The first varints of a stream.
@@ -50,7 +52,13 @@ impl Redactor {
             seen: Seen::default(),
             heads: BTreeMap::new(),
             kept: Kept::default(),
+            is_blind: false,
         }
+    }
+
+    /// The recording does not begin with the connection: no byte of a stream stays.
+    pub(super) fn go_blind(&mut self) {
+        self.is_blind = true;
     }
 
     /// The next record, without payload.
@@ -95,7 +103,8 @@ impl Redactor {
                 ref data,
                 fin,
             } => {
-                let stays = self.stream_data(stream, data, fin);
+                let known = self.stream_data(stream, data, fin);
+                let stays = if self.is_blind { 0 } else { known };
                 let data = zeroed(data, stays)?;
                 return Some(Input::StreamData { stream, data, fin });
             }

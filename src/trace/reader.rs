@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read};
 use serde::Deserialize;
 
 use super::{
-    Header, LINE_LIMIT, Record,
+    Header, LINE_LIMIT, Record, Step,
     header::{AnyLine, Line, MAGIC, VERSION},
 };
 
@@ -48,6 +48,10 @@ pub enum Problem {
     /// The line is longer than any that a writer makes.
     #[error("longer than any line of a trace")]
     TooLong,
+    /// Recording was turned on here, when the connection had been used already: what came before is
+    /// not in the file.
+    #[error("not recorded from the beginning, and so it cannot be replayed")]
+    NotFromTheBeginning,
     /// The line is whole, and no record.
     #[error("malformed: {0}")]
     Malformed(String),
@@ -91,9 +95,22 @@ impl<R: BufRead> Iterator for Reader<R> {
         if self.is_over {
             return None;
         }
-        let next = self.lines.record().transpose();
+        let next = self.lines.record().and_then(|record| self.check(record));
+        let next = next.transpose();
         self.is_over = !matches!(next, Some(Ok(_)));
         next
+    }
+}
+
+impl<R> Reader<R> {
+    fn check(&self, record: Option<Record>) -> Result<Option<Record>, ReadError> {
+        if record
+            .as_ref()
+            .is_some_and(|record| record.step == Step::Missed)
+        {
+            return Err(self.lines.error(Problem::NotFromTheBeginning));
+        }
+        Ok(record)
     }
 }
 
@@ -164,7 +181,9 @@ impl<R: BufRead> Lines<R> {
             self.error(Problem::Malformed(format!("{what}, at column {column}")))
         })
     }
+}
 
+impl<R> Lines<R> {
     fn error(&self, problem: Problem) -> ReadError {
         let line = self.number;
         ReadError { line, problem }

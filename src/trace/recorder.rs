@@ -99,8 +99,16 @@ impl Connection {
     /// What is recorded is kept until [`take_trace`](Self::take_trace): take it often, or memory
     /// grows with all that comes in. A permit or credit given to [`std::mem::forget`] is not
     /// recorded.
+    ///
+    /// Turned on later, the recording says so ([`Step::Missed`]): it is not read beyond there, and
+    /// without payload nothing at all of what streams carry is written.
     pub fn set_recording(&mut self, on: bool) {
-        self.recorder().is_on = on;
+        let now = self.latest();
+        let recorder = self.recorder();
+        let was_on = std::mem::replace(&mut recorder.is_on, on);
+        if on && !was_on && now.is_some() {
+            recorder.push(now, Step::Missed);
+        }
     }
 
     /// What was recorded since this was last called.

@@ -34,6 +34,8 @@ pub enum Step {
         /// The stream that the host had opened.
         bound: StreamId,
     },
+    /// Recording was turned on here, and the connection had been used before: calls are missing.
+    Missed,
     /// [`handle`](Connection::handle).
     Input(Input),
     /// [`poll`](Connection::poll), one time after another. Those are counted that found something
@@ -177,6 +179,7 @@ impl Step {
                     permit.bind(bound);
                 }
             }
+            Self::Missed => {}
             Self::Input(input) => connection.handle(now, input),
             Self::Poll { times } => return run(times, || connection.poll()),
             Self::PollAction { times } => {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{LINE_LIMIT, Record, header::Line, privacy::Redactor};
+use super::{LINE_LIMIT, Record, Step, header::Line, privacy::Redactor};
 use crate::{Config, Side};
 
 /// Writes the records of one connection, without payload if not told otherwise.
@@ -18,6 +18,8 @@ pub struct Writer<W> {
     redactor: Option<Redactor>,
     /// Lines that are not with `out`.
     lines: Vec<u8>,
+    /// The first record is written.
+    has_begun: bool,
     failed: bool,
 }
 
@@ -35,6 +37,7 @@ impl<W: io::Write> Writer<W> {
             side,
             redactor: Some(Redactor::new(side)),
             lines: Vec::new(),
+            has_begun: false,
             failed: false,
         };
         serde_json::to_writer(&mut writer.lines, &Line::new(side, config))?;
@@ -68,6 +71,13 @@ impl<W: io::Write> Writer<W> {
 
     fn write_all(&mut self, records: &[Record]) -> io::Result<()> {
         for record in records {
+            let is_first = !std::mem::replace(&mut self.has_begun, true);
+            // Times count from the first record: this is the rest of another file's recording.
+            let is_rest = is_first && !record.at.is_zero();
+            let missed = is_rest || record.step == Step::Missed;
+            if let Some(redactor) = self.redactor.as_mut().filter(|_| missed) {
+                redactor.go_blind();
+            }
             let start = self.lines.len();
             match &mut self.redactor {
                 Some(redactor) => serde_json::to_writer(&mut self.lines, &redactor.redact(record)),

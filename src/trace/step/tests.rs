@@ -253,8 +253,12 @@ fn nothing_is_recorded_while_recording_is_off_and_what_was_is_kept() {
     server.go_away();
     server.set_recording(true);
     server.handle(now + Duration::from_millis(5), Input::Timeout);
-    let times: Vec<_> = server.take_trace().iter().map(|record| record.at).collect();
-    assert_eq!(times, [Duration::ZERO, Duration::from_millis(5)]);
+    let expected = [
+        Record::new(Duration::ZERO, Step::Input(Input::Timeout)),
+        Record::new(Duration::ZERO, Step::Missed),
+        Record::new(Duration::from_millis(5), Step::Input(Input::Timeout)),
+    ];
+    assert_eq!(server.take_trace(), expected);
 }
 
 #[test]
