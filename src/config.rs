@@ -41,6 +41,12 @@ pub struct Config {
     /// Client: close the connection with WT_REQUIREMENTS_NOT_MET when the server cannot carry
     /// sessions (draft §3.1). `false` by default, and without effect at a server.
     pub close_unsupported: bool,
+    /// The seed of the GREASE that we send: settings, frames, capsules and a stream of reserved
+    /// types, which every peer has to ignore (RFC 9114 §7.2.8, RFC 9297 §5.4). The same seed gives
+    /// the same bytes. `None`, the default, sends none.
+    ///
+    /// The stream takes a host that asks [`Connection::grease`](crate::Connection::grease).
+    pub grease: Option<u64>,
 }
 
 /// How much a peer can make one connection remember.
@@ -61,6 +67,7 @@ pub struct Config {
 /// + sessions × 2 × datagram_capsule                         capsules in pieces
 /// + 2 × buffered_bytes + buffered_datagrams × 128
 /// + 2 × control_frame
+/// + unanswered_requests × 128                             priorities that came first
 /// + 8 × undelivered_bytes + 2 × read
 /// + undelivered_datagrams × (128 + max(datagram, datagram_capsule))
 /// + 2 × unwritten_bytes
@@ -80,7 +87,8 @@ pub struct Limits {
     /// it with H3_REQUEST_REJECTED; a client's `connect` is blocked.
     pub sessions: u32,
     /// Server: requests that wait for an answer, or for the client's SETTINGS. Default 16.
-    /// Beyond it: H3_REQUEST_REJECTED.
+    /// Beyond it: H3_REQUEST_REJECTED. So many priorities are kept for requests that have not
+    /// come yet (RFC 9218 §7); beyond it the newest is ignored.
     pub unanswered_requests: u32,
     /// Server: requests answered with a refusal whose stream the client keeps open. Default 64.
     /// Beyond it: H3_REQUEST_REJECTED.
@@ -103,7 +111,8 @@ pub struct Limits {
     /// H3_EXCESSIVE_LOAD.
     pub settings: u32,
     /// Bytes of one frame on the control stream. Default 16 KiB. Beyond it the connection is
-    /// closed with H3_EXCESSIVE_LOAD; frames of unknown type are skipped at any length.
+    /// closed with H3_EXCESSIVE_LOAD; frames of unknown type are skipped at any length, and a
+    /// priority that is longer is ignored.
     pub control_frame: usize,
     /// Bytes of one field section, counted as RFC 9114 §4.2.2 does and announced as
     /// SETTINGS_MAX_FIELD_SECTION_SIZE. Default 16 KiB. Beyond it a request is answered with 431,
@@ -341,10 +350,16 @@ pub struct Transport {
     pub final_size: bool,
     /// Bytes that the stack lets the peer send on one stream ahead of the reader.
     pub stream_receive_window: u64,
+    /// Client: the server accepted early data on this connection (RFC 9001 §4.6), so that what it
+    /// said on the one before still holds: see
+    /// [`Connection::client_resuming`](crate::Connection::client_resuming).
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub early_data_accepted: bool,
 }
 
 impl Transport {
-    /// The rest as on quinn-proto: RESET_STREAM_AT unknown, no final size, a window of 1.25 MB.
+    /// The rest as on quinn-proto: RESET_STREAM_AT unknown, no final size, a window of 1.25 MB. No
+    /// early data.
     pub fn new(datagrams: Support) -> Self {
         Self {
             datagrams,
@@ -352,6 +367,7 @@ impl Transport {
             peer_reset_stream_at: Support::Unknown,
             final_size: false,
             stream_receive_window: 1_250_000,
+            early_data_accepted: false,
         }
     }
 }

@@ -80,11 +80,14 @@ impl Dialect {
         !matches!(self, Self::Draft02)
     }
 
-    /// Whether QUIC, as both sides have it, is known to be too little for it. Newer dialects need
-    /// the peer's RESET_STREAM_AT.
-    pub(crate) fn is_beyond(self, transport: &Transport) -> bool {
+    /// §3.1: "A SETTINGS_H3_DATAGRAM setting with a value of 1". The older dialects are of a time when
+    /// HTTP datagrams had another setting: either will do there.
+    const fn needs_h3_datagram(self) -> bool {
         matches!(self, Self::Draft14 | Self::Draft16)
-            && transport.peer_reset_stream_at == Support::No
+    }
+
+    const fn needs_reset_stream_at(self) -> bool {
+        matches!(self, Self::Draft14 | Self::Draft16)
     }
 
     const fn is_announced(self, peer: &Settings) -> bool {
@@ -223,23 +226,35 @@ pub(crate) fn choose(
         (None, Side::Client) => return Err(Requirement::WebTransport),
         (None, Side::Server) => {}
     }
+    match missing(side, chosen, peer, transport) {
+        Some(requirement) => Err(requirement),
+        None => Ok(chosen),
+    }
+}
+
+/// What the peer lacks first for sessions of this dialect; of `None`, for sessions of any.
+pub(crate) fn missing(
+    side: Side,
+    dialect: Option<Dialect>,
+    peer: &Settings,
+    transport: &Transport,
+) -> Option<Requirement> {
+    let needs = |rule: fn(Dialect) -> bool| dialect.is_some_and(rule);
     if side == Side::Client
-        && chosen.is_some_and(Dialect::needs_extended_connect)
+        && needs(Dialect::needs_extended_connect)
         && peer.enable_connect_protocol != 1
     {
-        return Err(Requirement::ExtendedConnect);
+        return Some(Requirement::ExtendedConnect);
     }
-    // §3.1: "both the client and the server indicate support for HTTP/3 datagrams by sending a
-    // SETTINGS_H3_DATAGRAM setting value set to 1". Draft 02 is of the time of the older codepoint.
-    let is_old = chosen == Some(Dialect::Draft02);
-    let datagrams = peer.h3_datagram == 1 || (is_old && peer.h3_datagram_draft04 == 1);
+    let is_old_enough = !needs(Dialect::needs_h3_datagram);
+    let datagrams = peer.h3_datagram == 1 || (is_old_enough && peer.h3_datagram_draft04 == 1);
     if !datagrams || transport.datagrams == Support::No {
-        return Err(Requirement::Datagrams);
+        return Some(Requirement::Datagrams);
     }
-    if chosen.is_some_and(|dialect| dialect.is_beyond(transport)) {
-        return Err(Requirement::ResetStreamAt);
+    if needs(Dialect::needs_reset_stream_at) && transport.peer_reset_stream_at == Support::No {
+        return Some(Requirement::ResetStreamAt);
     }
-    Ok(chosen)
+    None
 }
 
 /// Whether any dialect uses this `:protocol`.

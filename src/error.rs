@@ -123,6 +123,17 @@ pub struct InvalidRequest;
 #[error("not a structured-field string")]
 pub struct InvalidProtocol;
 
+/// A label or context that no keying material can be exported with (draft §4.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum InvalidExport {
+    /// The label is empty or too long.
+    #[error("a label has 1 to 255 bytes")]
+    Label,
+    /// The context is too long.
+    #[error("a context has at most 255 bytes")]
+    Context,
+}
+
 /// The code of a STOP_SENDING, in words.
 struct StopCode(Option<u32>);
 

@@ -10,7 +10,9 @@
 
 use bytes::Bytes;
 
-use crate::{CloseReason, ConnectionLost, Dialect, Dir, Request, Response, SessionId, StreamId};
+use crate::{
+    CloseReason, ConnectionLost, Dialect, Dir, Priority, Request, Response, SessionId, StreamId,
+};
 
 /// A fact about QUIC, for `handle`.
 ///
@@ -175,6 +177,15 @@ pub enum Event {
         /// The session to bring to an end.
         session: SessionId,
     },
+    /// Server: the client says anew how urgent the session is, before or after the answer (draft
+    /// §3.4, RFC 9218 §7). What it said first is told by
+    /// [`Connection::priority`](crate::Connection::priority).
+    PriorityChanged {
+        /// The session that it said so of.
+        session: SessionId,
+        /// What it said. Never what it had said before.
+        priority: Priority,
+    },
     /// The session is over. Exactly once for each session that the application was told about or
     /// has connected, also when it never opened, and the last event that names it.
     SessionClosed {
@@ -257,6 +268,7 @@ impl Event {
             Self::SessionRequested { session, .. }
             | Self::SessionOpened { session, .. }
             | Self::SessionDraining { session }
+            | Self::PriorityChanged { session, .. }
             | Self::SessionClosed { session, .. }
             | Self::DatagramReceived { session, .. }
             | Self::StreamOpened { session, .. }

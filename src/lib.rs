@@ -119,11 +119,14 @@ mod connection;
 mod dialect;
 mod error;
 mod event;
+pub mod exporter;
 #[cfg(feature = "serde")]
 mod hex;
 pub mod host;
 mod id;
 mod message;
+mod priority;
+mod remembered;
 #[cfg(any(feature = "testing", feature = "trace"))]
 mod script;
 pub mod session;
@@ -141,13 +144,15 @@ pub use close::{
     Origin, Violation,
 };
 pub use config::{Config, Deadlines, Dialect, Dialects, FlowControl, Limits, Support, Transport};
-pub use connection::{ConnectPermit, Connection, OpenPermit};
+pub use connection::{ConnectPermit, Connection, GreasePermit, OpenPermit};
 pub use error::{
-    AnswerError, ConnectError, DatagramError, InvalidProtocol, InvalidRequest, NotASessionId,
-    OpenError, SendError, StreamClosed,
+    AnswerError, ConnectError, DatagramError, InvalidExport, InvalidProtocol, InvalidRequest,
+    NotASessionId, OpenError, SendError, StreamClosed,
 };
 pub use event::{Action, Event, Input, Negotiated, Output, Requirement};
 pub use id::{Dir, SessionId, Side, StreamId};
 pub use message::{Protocol, Rejection, Request, Response};
+pub use priority::Priority;
+pub use remembered::{InvalidSettings, RememberedSettings};
 pub use session::{DatagramPermit, SendCredit};
 pub use stats::Stats;

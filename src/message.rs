@@ -7,16 +7,17 @@ mod protocol;
 #[cfg(feature = "serde")]
 mod serde;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header,
     uri::{PathAndQuery, Scheme},
 };
 
-use crate::{Dialect, InvalidRequest};
+use crate::{Dialect, InvalidRequest, Priority, priority::PRIORITY};
 
 pub use protocol::Protocol;
+pub(crate) use protocol::join;
 
 /// The field that offers protocols, in a request (draft §3.3).
 pub(crate) const WT_AVAILABLE_PROTOCOLS: &str = "wt-available-protocols";
@@ -42,7 +43,8 @@ pub struct Request {
     /// `https://authority/path?query`.
     #[cfg_attr(feature = "serde", serde(with = "self::serde::uri"))]
     pub uri: Uri,
-    /// The Origin field. A browser always sends it, and a server must check it before it accepts.
+    /// The Origin field. A browser always sends it, and a server must check it before it accepts:
+    /// [`origin_is_any_of`](Self::origin_is_any_of).
     #[cfg_attr(feature = "serde", serde(with = "self::serde::optional_value"))]
     pub origin: Option<HeaderValue>,
     /// The protocols that the client offers, the most wanted first; empty: none.
@@ -92,6 +94,48 @@ impl Request {
     pub fn origin(mut self, origin: HeaderValue) -> Self {
         self.origin = Some(origin);
         self
+    }
+
+    /// Says how urgent the session is, in the Priority field (draft §3.4, RFC 9218 §5). Without it
+    /// the server reads [`Priority::default`].
+    pub fn priority(mut self, priority: Priority) -> Self {
+        if let Some(value) = priority.to_value() {
+            self.headers.insert(PRIORITY, value);
+        }
+        self
+    }
+
+    /// Server: whether the Origin is one of these, each as a browser writes it: scheme and host in
+    /// lower case, the port only where it is not the scheme's own, no path and no slash at the end.
+    /// Compared byte by byte.
+    ///
+    /// A request of a browser always has an Origin, so that pages of other sites can be kept out
+    /// (draft §3.2, §8); answer those with 403. This is `false` where there is none: clients that
+    /// are no browsers need not send it and can send any, so that for them it proves nothing. Who
+    /// wants them too looks at [`origin`](Self::origin) first. A page without an origin of its own,
+    /// such as a file, says "null".
+    ///
+    /// ```
+    /// use http::{HeaderValue, StatusCode};
+    /// use webtransport_session::{Rejection, Request};
+    ///
+    /// # let uri = "https://example.com/play".parse::<http::Uri>()?;
+    /// let may_enter = |request: &Request| {
+    ///     request.origin_is_any_of(&["https://example.com", "https://localhost:8443"])
+    /// };
+    /// let ours = HeaderValue::from_static("https://example.com");
+    /// assert!(may_enter(&Request::new(uri.clone()).origin(ours)));
+    /// assert!(!may_enter(&Request::new(uri)));
+    /// let answer_to_others = Rejection::from(StatusCode::FORBIDDEN);
+    /// # Ok::<(), http::uri::InvalidUri>(())
+    /// ```
+    #[must_use]
+    pub fn origin_is_any_of(&self, allowed: &[&str]) -> bool {
+        // §3.2: "the WebTransport server MUST verify the `Origin` header to ensure that the specified
+        // origin is allowed to access the server in question."
+        self.origin
+            .as_ref()
+            .is_some_and(|origin| allowed.iter().any(|allowed| origin == allowed))
     }
 
     /// The path without its query; "/" when the URI has none.
@@ -260,6 +304,52 @@ pub struct Rejection {
     /// The fields with it. Those that [`Request::headers`] excludes are left out when sent.
     #[cfg_attr(feature = "serde", serde(with = "self::serde::headers"))]
     pub headers: HeaderMap,
+}
+
+impl Rejection {
+    /// 429: this client asks for too many sessions, and may ask again after so long, which is sent
+    /// in whole seconds, rounded up (draft §5.2, RFC 6585 §4, RFC 9110 §10.2.3).
+    ///
+    /// The client's application is told of this. Requests over
+    /// [`Limits::sessions`](crate::Limits::sessions) need no answer: they are reset with
+    /// H3_REQUEST_REJECTED before the server's application hears of them. What is allowed at all can
+    /// be said in rate limit fields, with this and with a 2xx:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use http::{HeaderValue, StatusCode};
+    /// use webtransport_session::{Rejection, Response};
+    ///
+    /// let policy = HeaderValue::from_static("\"sessions\";q=5;w=60");
+    /// let mut later = Rejection::too_many_requests(Duration::from_secs(30));
+    /// later.headers.insert("ratelimit-policy", policy.clone());
+    /// assert_eq!(later.status, StatusCode::TOO_MANY_REQUESTS);
+    /// assert_eq!(later.headers["retry-after"], "30");
+    ///
+    /// let mut response = Response::default();
+    /// response.headers.insert("ratelimit-policy", policy);
+    /// ```
+    #[must_use]
+    pub fn too_many_requests(retry_after: Duration) -> Self {
+        let seconds = retry_after
+            .as_secs()
+            .saturating_add(u64::from(retry_after.subsec_nanos() > 0));
+        let mut rejection = Self::from(StatusCode::TOO_MANY_REQUESTS);
+        rejection
+            .headers
+            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        rejection
+    }
+
+    /// How long the server asks to wait before another request, where it says so in seconds (RFC
+    /// 9110 §10.2.3). `None` also for a date, which needs a calendar.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let value = self.headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+        let is_number = value.bytes().all(|digit| digit.is_ascii_digit());
+        let seconds = value.parse().ok().filter(|_| is_number)?;
+        Some(Duration::from_secs(seconds))
+    }
 }
 
 impl From<StatusCode> for Rejection {

@@ -156,7 +156,10 @@ impl Display for In<'_> {
 impl Display for Command<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Step::Start { control, transport } => {
+            Step::Grease { bound } => write!(f, "grease {bound}"),
+            Step::Start {
+                control, transport, ..
+            } => {
                 write!(f, "start {control}: datagrams {:?}", transport.datagrams)
             }
             Step::Input(input) => In(input).fmt(f),
@@ -244,6 +247,9 @@ impl Display for Told<'_> {
                 write!(f, "SessionOpened {session}{chosen}")
             }
             Event::SessionDraining { session } => write!(f, "SessionDraining {session}"),
+            Event::PriorityChanged { session, priority } => {
+                write!(f, "PriorityChanged {session}: {priority}")
+            }
             Event::SessionClosed { session, reason } => {
                 write!(f, "SessionClosed {session}: {reason}")
             }

@@ -430,6 +430,42 @@ fn a_server_needs_the_first_thing_that_is_missing() {
 }
 
 #[test]
+fn what_a_request_needs_of_a_client_that_announces_nothing_is_asked_when_it_comes() {
+    // §3.1: "the server MUST treat all established and newly incoming WebTransport sessions as
+    // malformed"
+    let cases: [(Support, Entries<'_>, &str, bool); 6] = [
+        (Support::Unknown, &[(DATAGRAM, 1)], "webtransport-h3", true),
+        (Support::No, &[(DATAGRAM, 1)], "webtransport-h3", false),
+        (
+            Support::Yes,
+            &[(DATAGRAM_DRAFT04, 1)],
+            "webtransport-h3",
+            false,
+        ),
+        (Support::No, &[(DATAGRAM, 1)], "webtransport", true),
+        (Support::No, &[(DATAGRAM_DRAFT04, 1)], "webtransport", true),
+        (Support::Yes, &[(DATAGRAM, 1)], "webtransport", true),
+    ];
+    for (reset_stream_at, entries, token, is_taken) in cases {
+        let transport = transport(Support::Yes, reset_stream_at);
+        let (mut rig, event) = negotiate(Side::Server, Config::default(), transport, entries);
+        assert_eq!(dialect(&event), None);
+        rig.feed(CONNECT, &connect_request(token));
+        let outputs = rig.outputs();
+        if is_taken {
+            let requested = matches!(outputs[..], [Output::Event(Event::SessionRequested { .. })]);
+            assert!(requested, "{outputs:?}");
+        } else {
+            let refused = [
+                reset(CONNECT, H3_MESSAGE_ERROR),
+                stop_sending(CONNECT, H3_MESSAGE_ERROR),
+            ];
+            assert_eq!(outputs, refused, "{token}");
+        }
+    }
+}
+
+#[test]
 fn what_is_unknown_never_fails() {
     both_roles(|side| {
         for dialect in DIALECTS {
@@ -445,33 +481,28 @@ fn what_is_unknown_never_fails() {
 }
 
 #[test]
-fn datagrams_of_the_older_draft_will_do() {
+fn datagrams_of_the_older_draft_will_do_in_older_dialects() {
     both_roles(|side| {
-        let entries = [codepoint(Dialect::Draft02), (DATAGRAM_DRAFT04, 1)];
-        let yes = transport(Support::Yes, Support::Yes);
-        assert_eq!(missing(side, Config::default(), yes, &entries), None);
-    });
-}
-
-#[test]
-fn datagrams_of_the_older_draft_will_not_do_for_a_newer_dialect() {
-    both_roles(|side| {
-        for dialect in [Dialect::Draft07, Dialect::Draft14, Dialect::Draft16] {
+        let yes = || transport(Support::Yes, Support::Yes);
+        for dialect in [Dialect::Draft02, Dialect::Draft07] {
             let entries = [
                 codepoint(dialect),
-                (ENABLE_CONNECT_PROTOCOL, 1),
                 (DATAGRAM_DRAFT04, 1),
+                (ENABLE_CONNECT_PROTOCOL, 1),
             ];
-            let yes = transport(Support::Yes, Support::Yes);
-            let missing = missing(side, speaking(dialect), yes, &entries);
+            assert_eq!(missing(side, Config::default(), yes(), &entries), None);
+        }
+        // §3.1 wants the one of RFC 9297. A peer between the two is taken as it is.
+        for dialect in [Dialect::Draft14, Dialect::Draft16] {
+            let entries = [
+                codepoint(dialect),
+                (DATAGRAM_DRAFT04, 1),
+                (ENABLE_CONNECT_PROTOCOL, 1),
+            ];
+            let missing = missing(side, speaking(dialect), yes(), &entries);
             assert_eq!(missing, Some(Requirement::Datagrams), "{dialect:?}");
         }
     });
-    // Nor for a client that says no dialect: its request cannot be of draft 02.
-    let yes = transport(Support::Yes, Support::Yes);
-    let entries = [(DATAGRAM_DRAFT04, 1)];
-    let missing = missing(Side::Server, Config::default(), yes, &entries);
-    assert_eq!(missing, Some(Requirement::Datagrams));
 }
 
 /// A client that announces no dialect shows by its token that it needs what it has not.

@@ -13,8 +13,8 @@ use std::{
 
 use bytes::Bytes;
 use webtransport_session::{
-    Config, Connection, Dir, Event, Input, Output, Rejection, Request, Response, SessionId, Side,
-    StreamId, Support, Transport,
+    Action, Config, Connection, Dir, Event, Input, Output, Rejection, Request, Response, SessionId,
+    Side, StreamId, Support, Transport,
     testing::{Ending, Link, Pair},
     trace::{Header, Problem, Reader, Record, Replay, Step, Writer},
 };
@@ -380,6 +380,7 @@ fn a_replay_from_a_file_gives_what_the_pair_gave() {
 fn kind(record: &Record) -> &'static str {
     match &record.step {
         Step::Start { .. } => "start",
+        Step::Grease { .. } => "grease",
         Step::Input(_) => "input",
         Step::Poll { .. } => "poll",
         Step::PollAction { .. } => "poll_action",
@@ -659,4 +660,57 @@ fn a_recording_of_another_process_gives_its_transcript() {
     }
     let end = "SessionClosed 0: closed by the peer with code 0";
     assert!(chromium.1.trim_end().ends_with(end));
+}
+
+// ---- what only some connections have
+
+#[test]
+fn grease_and_remembered_settings_are_in_the_recording() {
+    let server = |limit: u32| {
+        let mut config = Config::default();
+        config.limits.sessions = limit;
+        config
+    };
+    let known = {
+        let mut pair = Pair::with(Config::default(), server(16), Link::perfect());
+        pair.run();
+        pair.client.machine.remembered_settings().unwrap()
+    };
+    let mut config = Config::default();
+    config.grease = Some(7);
+    let mut client = Connection::client_resuming(Arc::new(config.clone()), known);
+    client.set_recording(true);
+    let mut transport = Transport::new(Support::Yes);
+    transport.early_data_accepted = true;
+    #[expect(clippy::disallowed_methods, reason = "an origin; only offsets matter")]
+    let now = Instant::now();
+    client.start(now, 2.into(), transport);
+    client.grease().unwrap().bind(6.into());
+    // Fewer sessions than it had said.
+    let mut pair = Pair::with(Config::default(), server(1), Link::perfect());
+    pair.server.machine.set_recording(true);
+    let settings = match pair.server.machine.poll().unwrap() {
+        Output::Action(Action::Write { data, .. }) => data,
+        output => panic!("{output:?}"),
+    };
+    client.handle(
+        now,
+        Input::StreamData {
+            stream: 3.into(),
+            data: settings,
+            fin: false,
+        },
+    );
+    let live: Vec<_> = std::iter::from_fn(|| client.poll()).collect();
+    let lost = |output: &Output| matches!(output, Output::Event(Event::ConnectionClosed { .. }));
+    assert!(live.iter().any(lost), "{live:?}");
+
+    let mut file = Vec::new();
+    let writer = Writer::new(&mut file, Side::Client, &config).unwrap();
+    let mut writer = writer.with_payload(true);
+    writer.write(&client.take_trace()).unwrap();
+    let reader = Reader::new(file.as_slice()).unwrap();
+    let mut replay = Replay::new(reader.header());
+    let again = reader.flat_map(|record| replay.step(record.unwrap()));
+    assert_eq!(again.collect::<Vec<_>>(), live);
 }

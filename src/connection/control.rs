@@ -35,7 +35,9 @@ impl Connection {
         self.slots.insert(stream, Slot::Control(Default::default()));
         let mut bytes = BytesMut::new();
         varint::put(&mut bytes, CONTROL);
-        bytes.put(settings::encode(&dialect::entries(&self.ours)));
+        let entries = self.greased_settings(dialect::entries(&self.ours));
+        bytes.put(settings::encode(&entries));
+        bytes.put(self.control_grease());
         self.send(stream, &bytes, false);
         self.goaway.control = Some(stream);
         if self.goaway.sent {
@@ -81,14 +83,17 @@ impl Connection {
                         self.count_cheap();
                     }
                 }
-                Some(Part::Payload { data, end }) => {
+                Some(Part::Payload { mut data, end }) => {
                     let Some(kind) = control.kind else {
                         continue;
                     };
+                    data.truncate(control.room);
+                    control.room -= data.len();
                     let Some(payload) = control.collect.push(data, end) else {
                         continue;
                     };
-                    if let Err(error) = self.control_frame(kind, &payload) {
+                    let is_cut = control.is_cut;
+                    if let Err(error) = self.control_frame(kind, &payload, is_cut) {
                         return self.fail(error);
                     }
                 }
@@ -99,7 +104,7 @@ impl Connection {
         }
     }
 
-    fn control_frame(&mut self, kind: u64, payload: &[u8]) -> Result<(), Http3Error> {
+    fn control_frame(&mut self, kind: u64, payload: &[u8], is_cut: bool) -> Result<(), Http3Error> {
         match kind {
             frame::SETTINGS => self.settings(payload),
             frame::GOAWAY => {
@@ -124,6 +129,9 @@ impl Connection {
                 Some(_) => Http3Error::Id,
                 None => Http3Error::Frame,
             }),
+            frame::PRIORITY_UPDATE_REQUEST | frame::PRIORITY_UPDATE_PUSH => {
+                self.priority_update(kind, payload, is_cut)
+            }
             _ => Ok(()),
         }
     }
@@ -135,7 +143,11 @@ impl Connection {
             SettingsError::Frame => Http3Error::Frame,
             SettingsError::ExcessiveLoad => Http3Error::ExcessiveLoad,
         })?;
+        // First of all: what is wrong now is what to remember for the next time.
         self.theirs = Some(theirs);
+        if self.transport.is_some() {
+            self.check_remembered(&theirs)?;
+        }
         self.negotiate();
         Ok(())
     }
@@ -145,7 +157,7 @@ impl Connection {
         let (Some(theirs), Some(transport)) = (&self.theirs, &self.transport) else {
             return;
         };
-        if self.agreement.is_some() {
+        if self.agreement.is_some() || self.is_closed() {
             return;
         }
         let agreement = dialect::choose(self.side, &self.ours, theirs, transport);
@@ -238,7 +250,9 @@ impl PeerControl {
                 return Err(Http3Error::FrameUnexpected);
             }
             _ if frame::is_reserved_http2(kind) => return Err(Http3Error::FrameUnexpected),
-            frame::SETTINGS => Some(kind),
+            frame::SETTINGS | frame::PRIORITY_UPDATE_REQUEST | frame::PRIORITY_UPDATE_PUSH => {
+                Some(kind)
+            }
             frame::GOAWAY | frame::MAX_PUSH_ID | frame::CANCEL_PUSH => {
                 if len > 8 {
                     return Err(Http3Error::Frame);
@@ -248,8 +262,14 @@ impl PeerControl {
             _ => None,
         };
         self.has_settings = true;
-        let is_kept = self.kind.is_some();
-        if is_kept && usize::try_from(len).map_or(true, |len| len > limit) {
+        self.room = limit;
+        self.is_cut = usize::try_from(len).map_or(true, |len| len > limit);
+        // Of a priority the front will do: whom it is for.
+        let may_be_cut = matches!(
+            kind,
+            frame::PRIORITY_UPDATE_REQUEST | frame::PRIORITY_UPDATE_PUSH
+        );
+        if self.kind.is_some() && self.is_cut && !may_be_cut {
             return Err(Http3Error::ExcessiveLoad);
         }
         Ok(())

@@ -6,8 +6,8 @@ use std::time::Instant;
 use super::{
     Connection, Phase,
     control::{CONTROL, PUSH, QPACK_DECODER, QPACK_ENCODER},
+    parking::Destination,
     slot::{Preamble, RequestPhase, Slot},
-    streams::Destination,
 };
 use crate::{
     Action, ConnectionLost, Dir, Event, Http3Error, Input, SessionId, Side, StreamId, Support,
@@ -84,7 +84,7 @@ impl Connection {
             Some(Slot::Request(_)) => self.request_data(stream, data, fin),
             Some(Slot::Connect(_)) => self.connect_data(stream, data, fin),
             Some(Slot::Data(_)) => self.data(stream, data, fin),
-            Some(Slot::Control(_)) | None => {}
+            Some(Slot::Control(_) | Slot::Grease(_)) | None => {}
         }
     }
 
@@ -224,7 +224,7 @@ impl Connection {
                 self.connect_fact(stream, session::Input::ConnectReset { code });
             }
             Some(Slot::Data(_)) => self.data_reset(stream, code, final_size),
-            Some(Slot::Control(_)) | None => {}
+            Some(Slot::Control(_) | Slot::Grease(_)) | None => {}
         }
     }
 
@@ -237,6 +237,7 @@ impl Connection {
                 preamble.stopped = preamble.stopped.or(Some(code));
             }
             Some(Slot::Control(_)) => self.fail(Http3Error::ClosedCriticalStream),
+            Some(Slot::Grease(_)) => self.grease_stopped(stream),
             Some(Slot::Request(_)) => self.request_stopped(stream, code),
             Some(Slot::Connect(_)) => {
                 self.connect_fact(stream, session::Input::ConnectStopped { code });
@@ -261,7 +262,7 @@ impl Connection {
             Slot::Preamble(_) | Slot::PeerControl(_) | Slot::PeerEncoder | Slot::PeerDecoder(_) => {
                 true
             }
-            Slot::Control(_) => false,
+            Slot::Control(_) | Slot::Grease(_) => false,
             Slot::Request(request) => match &request.phase {
                 RequestPhase::Head => true,
                 RequestPhase::Held(held) => held.body.len() < body,
@@ -299,6 +300,7 @@ impl Connection {
             Some(Slot::Request(_)) => self.request_written(stream),
             Some(Slot::Connect(_)) => self.drop_connect_if_over(stream),
             Some(Slot::Data(_)) => self.data_written(stream),
+            Some(Slot::Grease(_)) => self.grease_written(stream),
             _ => {}
         }
     }

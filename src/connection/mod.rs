@@ -9,13 +9,17 @@ pub(crate) mod control;
 mod deadlines;
 mod demux;
 mod flood;
+mod grease;
 mod handshake;
 mod log;
 mod outgoing;
 mod outputs;
+mod parking;
 mod permit;
+mod priorities;
 mod request_stream;
 mod requests;
+mod resumption;
 pub(crate) mod seen;
 mod sessions;
 mod slot;
@@ -38,12 +42,14 @@ use record;
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
+pub use grease::GreasePermit;
 pub use permit::{ConnectPermit, OpenPermit};
 
 use crate::{
     Action, AnswerError, CloseMessage, Config, ConnectError, ConnectionLost, DatagramError, Dir,
-    Event, Http3Error, Input, OpenError, Output, Rejection, Request, Requirement, Response,
-    SendError, SessionId, Side, Stats, StreamClosed, StreamId, Support, Transport, dialect,
+    Event, Http3Error, Input, OpenError, Output, Priority, Rejection, RememberedSettings, Request,
+    Requirement, Response, SendError, SessionId, Side, Stats, StreamClosed, StreamId, Support,
+    Transport, dialect,
     session::{DatagramPermit, SendCredit},
     wire::{error_code, settings::Settings},
 };
@@ -52,6 +58,7 @@ use deadlines::Deadlines;
 use flood::Flood;
 use log::Log;
 use outputs::{Outputs, Queued};
+use priorities::Priorities;
 use seen::Seen;
 use slot::{ConnectStream, Slot};
 
@@ -82,12 +89,16 @@ pub struct Connection {
     transport: Option<Transport>,
     ours: Settings,
     theirs: Option<Settings>,
+    /// Client: what the server said on the connection before, until it is known whether it keeps to
+    /// that.
+    remembered: Option<Settings>,
     agreement: Option<Result<Option<crate::Dialect>, Requirement>>,
     critical: Critical,
     goaway: GoAway,
     slots: BTreeMap<StreamId, Slot>,
     seen: Seen,
     buffered: Buffered,
+    priorities: Priorities,
     deadlines: Deadlines,
     out: Outputs,
     flood: Flood,
@@ -104,6 +115,8 @@ pub struct Connection {
     refused: Refused,
     /// Server: the last refusal that the peer may not know yet, and when it was made.
     refusal: Option<(StreamId, Instant)>,
+    /// The stream that means nothing was opened.
+    has_greased: bool,
     /// Reads are held back until events are polled.
     held_back: bool,
     stats: Stats,
@@ -162,6 +175,22 @@ impl Connection {
         Self::new(Side::Server, config)
     }
 
+    /// The client's end of a connection that resumes another, with what the server said on that:
+    /// its [`remembered_settings`](Self::remembered_settings), kept with the TLS session ticket
+    /// that is used now (draft §3.2).
+    ///
+    /// Where the server accepts early data ([`Transport::early_data_accepted`]) it is bound by what
+    /// it said: if the new SETTINGS take anything back, the connection is closed with
+    /// H3_SETTINGS_ERROR. Where it does not, what was said before counts for nothing. Sessions wait
+    /// for the new SETTINGS either way (§4.6).
+    #[must_use]
+    pub fn client_resuming(config: Arc<Config>, remembered: RememberedSettings) -> Self {
+        Self {
+            remembered: Some(remembered.0),
+            ..Self::new(Side::Client, config)
+        }
+    }
+
     pub(crate) fn new(side: Side, config: Arc<Config>) -> Self {
         Self {
             side,
@@ -171,12 +200,14 @@ impl Connection {
             now: None,
             transport: None,
             theirs: None,
+            remembered: None,
             agreement: None,
             critical: Critical::default(),
             goaway: GoAway::default(),
             slots: BTreeMap::new(),
             seen: Seen::default(),
             buffered: Buffered::default(),
+            priorities: Priorities::new(),
             deadlines: Deadlines::default(),
             out: Outputs::default(),
             flood: Flood::default(),
@@ -187,6 +218,7 @@ impl Connection {
             idle_since: None,
             refused: Refused::default(),
             refusal: None,
+            has_greased: false,
             held_back: false,
             stats: Stats::default(),
             log: Log::new(side),
@@ -206,7 +238,10 @@ impl Connection {
             self,
             Step::Start {
                 control,
-                transport: transport.clone()
+                transport: transport.clone(),
+                remembered: self
+                    .remembered
+                    .map(|settings| Box::new(RememberedSettings(settings)))
             }
         );
         if self.is_closed() || self.transport.is_some() {
@@ -217,11 +252,19 @@ impl Connection {
             self.ours.h3_datagram = 0;
             self.ours.h3_datagram_draft04 = 0;
         }
-        self.transport = Some(transport);
+        self.transport = Some(transport.clone());
         self.idle_since = Some(self.now(now));
         self.open_control(control);
+        self.hold_to_remembered(&transport);
         self.negotiate();
         self.settle();
+    }
+
+    /// Asks to open a unidirectional stream of a reserved type, which the peer has to ignore (RFC
+    /// 9114 §6.2.3). To be asked after [`start`](Self::start), where QUIC has a stream to spare.
+    /// `None` without [`Config::grease`], and after the first.
+    pub fn grease(&mut self) -> Option<GreasePermit<'_>> {
+        self.may_grease().then(|| GreasePermit::new(self))
     }
 
     /// Takes in one fact about QUIC. Never fails. Time never goes back: an earlier `now` counts as
@@ -501,17 +544,9 @@ impl Connection {
     /// [`SendError::Stopped`] when the peer asked to stop, [`SendError::StreamClosed`] when our half
     /// is over or was never open.
     pub fn credit(&mut self, stream: StreamId) -> Result<SendCredit<'_>, SendError> {
-        if let Err(error) = self.may_write(stream) {
-            record!(
-                self,
-                Step::Credit {
-                    stream,
-                    spent: None
-                }
-            );
-            return Err(error);
-        }
-        let credit = streams::credit(&mut self.slots, stream);
+        let credit = self
+            .may_write(stream)
+            .and_then(|()| streams::credit(&mut self.slots, stream));
         #[cfg(feature = "trace")]
         let credit = self.recorder.credit(self.now, stream, credit);
         credit
@@ -581,6 +616,17 @@ impl Connection {
         quic_max.checked_sub(permit.header().len())
     }
 
+    // ---- for the next connection
+
+    /// Client: what the server said in its SETTINGS, for
+    /// [`client_resuming`](Self::client_resuming). `None` before they came. Still there when the
+    /// connection is over.
+    #[must_use]
+    pub fn remembered_settings(&self) -> Option<RememberedSettings> {
+        let is_known = self.side == Side::Client && self.remembered.is_none();
+        self.theirs.filter(|_| is_known).map(RememberedSettings)
+    }
+
     // ---- facts
 
     /// Which end this is.
@@ -606,6 +652,14 @@ impl Connection {
         Some(connect.session.last_activity())
     }
 
+    /// How urgent a session is (draft §3.4): what the client said last, in its request's Priority
+    /// field or since, and what the answer's Priority field made of it. `None` when the session is
+    /// over.
+    #[must_use]
+    pub fn priority(&self, session: SessionId) -> Option<Priority> {
+        self.session_priority(session)
+    }
+
     /// No CONNECT stream is open in either direction, and the peer knows our last refusal or had the
     /// linger to learn of it: closing QUIC now loses no reason.
     #[must_use]
@@ -629,6 +683,12 @@ impl Connection {
     }
 
     // ---- inside
+
+    /// As [`client_resuming`](Self::client_resuming) was told.
+    #[cfg(feature = "trace")]
+    pub(crate) fn remember(&mut self, remembered: Option<RememberedSettings>) {
+        self.remembered = self.remembered.or(remembered.map(|settings| settings.0));
+    }
 
     #[cfg(feature = "trace")]
     pub(crate) fn recorder(&mut self) -> &mut crate::trace::Recorder {
@@ -692,6 +752,7 @@ impl Connection {
         self.phase = Phase::Closed;
         self.slots.clear();
         self.buffered = Buffered::default();
+        self.priorities.clear();
         self.deadlines.clear();
         self.unwritten = 0;
         self.log.connection_closed(&reason);

@@ -132,6 +132,7 @@ fn cost(event: &Event) -> usize {
         Event::Ready(_)
         | Event::Unsupported(_)
         | Event::SessionDraining { .. }
+        | Event::PriorityChanged { .. }
         | Event::DatagramReceived { .. }
         | Event::StreamOpened { .. }
         | Event::StreamReset { .. }

@@ -11,7 +11,7 @@ use super::{
     slot::{ConnectStream, Held, RequestPhase, RequestStream, Slot},
 };
 use crate::{
-    Action, Event, Http3Error, Rejection, SessionId, StreamId, dialect,
+    Action, Event, Http3Error, Priority, Rejection, SessionId, StreamId, dialect,
     session::{self, Session, Terms},
     wire::error_code::{
         H3_MESSAGE_ERROR, H3_NO_ERROR, H3_REQUEST_CANCELLED, H3_REQUEST_INCOMPLETE,
@@ -162,8 +162,8 @@ impl Connection {
             return self.answer(stream, StatusCode::NOT_IMPLEMENTED);
         };
         // §3.1: "the server MUST treat all established and newly incoming WebTransport sessions as
-        // malformed". A client that announced no dialect says only here what it needs.
-        if dialect.is_beyond(&transport) {
+        // malformed". Of a client that announces nothing only the request says what it needs.
+        if dialect::missing(self.side, Some(dialect), &theirs, &transport).is_some() {
             return self.refuse_request(stream, H3_MESSAGE_ERROR);
         }
         let peer_flow_control = dialect.peer_flow_control(&self.ours, &theirs);
@@ -187,6 +187,9 @@ impl Connection {
         let asked = held.wanted.into_request(dialect);
         let mut connect = ConnectStream::new(machine, request.frames);
         connect.protocols.clone_from(&asked.protocols);
+        // RFC 9218 §7: the frame "overrides any other signal", also where it came first.
+        let update = self.priorities.remove(&stream);
+        connect.priority = update.unwrap_or_else(|| Priority::of_request(&asked.headers));
         self.slots.insert(stream, Slot::Connect(Box::new(connect)));
         self.live += 1;
         self.out.event(Event::SessionRequested {

@@ -13,8 +13,8 @@ use super::{
     slot::{ConnectStream, Ending, Slot},
 };
 use crate::{
-    Action, AnswerError, ConnectError, Dialect, Dir, Endpoint, Event, Http3Error, Rejection,
-    Request, Response, SessionId, Side, StreamId, Violation,
+    Action, AnswerError, ConnectError, Dialect, Dir, Endpoint, Event, Http3Error, Priority,
+    Rejection, Request, Response, SessionId, Side, StreamId, Violation,
     session::{self, Session, Terms},
     wire::{error_code::WT_SESSION_GONE, frame},
 };
@@ -137,7 +137,11 @@ impl Connection {
 
     fn take_response(&mut self, session: SessionId) -> Box<Response> {
         match self.slots.get_mut(&session.connect_stream()) {
-            Some(Slot::Connect(connect)) => connect.response.take().unwrap_or_default(),
+            Some(Slot::Connect(connect)) => {
+                let response = connect.response.take().unwrap_or_default();
+                connect.priority = connect.priority.answered(&response.headers);
+                response
+            }
             _ => Box::default(),
         }
     }
@@ -280,9 +284,11 @@ impl Connection {
         let mut connect = ConnectStream::new(machine, Frames::new());
         connect.protocols.clone_from(&request.protocols);
         connect.protocol_required = request.protocol_required;
+        connect.priority = Priority::of_request(&request.headers);
         self.slots.insert(stream, Slot::Connect(Box::new(connect)));
         self.live += 1;
         self.send(stream, head, false);
+        self.send_grease(stream);
         self.arm_session(stream);
         session
     }
@@ -394,6 +400,7 @@ impl Connection {
             return Err(AnswerError::HeadersTooLarge);
         }
         self.send(session.connect_stream(), &head.frame, false);
+        self.send_grease(session.connect_stream());
         self.with_session(session, |connect, now| {
             connect.protocols = Vec::new();
             connect.response = Some(Box::new(response));
@@ -456,7 +463,7 @@ impl Connection {
     /// The bytes of this stream that are on their way.
     pub(super) fn outgoing(&mut self, stream: StreamId) -> Option<&mut Outgoing> {
         match self.slots.get_mut(&stream)? {
-            Slot::Control(outgoing) => Some(outgoing),
+            Slot::Control(outgoing) | Slot::Grease(outgoing) => Some(outgoing),
             Slot::Request(request) => request.outgoing(),
             Slot::Connect(connect) => Some(&mut connect.outgoing),
             Slot::Data(data) => data.outgoing.as_deref_mut(),

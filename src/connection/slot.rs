@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{handshake::Wanted, outgoing::Outgoing, request_stream::Frames};
 use crate::{
-    Protocol, Response, SessionId,
+    Priority, Protocol, Response, SessionId,
     session::Session,
     wire::{
         tlv::{Collect, Reader},
@@ -18,6 +18,8 @@ use crate::{
 pub(super) enum Slot {
     /// The peer's; its first bytes do not yet say what it is.
     Preamble(Preamble),
+    /// Our stream that means nothing.
+    Grease(Outgoing),
     /// Our control stream.
     Control(Outgoing),
     /// The peer's control stream.
@@ -62,6 +64,10 @@ pub(super) struct PeerControl {
     pub(super) collect: Collect,
     /// The frame whose payload is being read; `None`: it is skipped.
     pub(super) kind: Option<u64>,
+    /// How much more of that payload is kept.
+    pub(super) room: usize,
+    /// Not all of it is.
+    pub(super) is_cut: bool,
     pub(super) has_settings: bool,
 }
 
@@ -106,6 +112,8 @@ pub(super) struct ConnectStream {
     /// What the request offered, and whether the client insists on one of them.
     pub(super) protocols: Vec<Protocol>,
     pub(super) protocol_required: bool,
+    /// How urgent it is, as far as was said.
+    pub(super) priority: Priority,
     /// The 2xx, until the application has been told.
     pub(super) response: Option<Box<Response>>,
     /// When our last bytes must have left, once the session is over.
@@ -177,6 +185,7 @@ impl ConnectStream {
             outgoing: Outgoing::default(),
             protocols: Vec::new(),
             protocol_required: false,
+            priority: Priority::default(),
             response: None,
             linger: None,
             armed: None,

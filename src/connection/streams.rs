@@ -1,5 +1,5 @@
-//! Data streams: which session they belong to, what is parked until that is open, and the
-//! application's commands on them.
+//! Data streams of a session: the peer's facts about them, and the application's commands. Which
+//! session they belong to, and what waits until that is open, is in `parking.rs`.
 
 use std::collections::BTreeMap;
 
@@ -7,30 +7,16 @@ use bytes::Bytes;
 
 use super::{
     Connection,
-    slot::{ConnectStream, DataStream, Ending, Parked, Preamble, Reset, Slot},
+    slot::{ConnectStream, DataStream, Ending, Reset, Slot},
 };
 use crate::{
-    Action, Dir, Event, Http3Error, OpenError, SendError, SessionId, Side, StreamClosed, StreamId,
+    Action, Dir, Event, Http3Error, OpenError, SendError, SessionId, StreamClosed, StreamId,
     session::{self, SendCredit},
-    wire::error_code::{WT_BUFFERED_STREAM_REJECTED, WT_SESSION_GONE},
 };
 
 /// How many times `undelivered_bytes` may pile up, where bytes are fed that were not wanted or the
 /// peer opens stream after stream while nobody polls, before it is a flood.
 const FLOOD: usize = 4;
-
-/// What a stream or datagram finds under the session id that it names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Destination {
-    /// A session, in whatever state.
-    Session,
-    /// Nothing yet: the request may still be on its way.
-    Expected,
-    /// A session that is over, or a request that was not answered with 2xx.
-    Gone,
-    /// Something that never was a session.
-    Never,
-}
 
 /// Leave to write payload to a stream that [`may`](Connection::may_write) be written. Of the
 /// connection it needs the slots alone.
@@ -49,192 +35,6 @@ pub(super) fn credit(
 }
 
 impl Connection {
-    pub(super) fn destination(&self, session: SessionId) -> Destination {
-        let id = session.connect_stream();
-        match self.slots.get(&id) {
-            Some(Slot::Connect(_)) => Destination::Session,
-            Some(Slot::Request(request)) if request.is_answered() => Destination::Gone,
-            Some(Slot::Preamble(_) | Slot::Request(_)) => Destination::Expected,
-            Some(
-                Slot::Data(_)
-                | Slot::Control(_)
-                | Slot::PeerControl(_)
-                | Slot::PeerEncoder
-                | Slot::PeerDecoder(_),
-            ) => Destination::Never,
-            None if self.seen.contains(id) => Destination::Gone,
-            None => match self.side {
-                Side::Server => Destination::Expected,
-                Side::Client => Destination::Never,
-            },
-        }
-    }
-
-    /// A peer's stream has said which session it belongs to.
-    pub(super) fn attach(
-        &mut self,
-        stream: StreamId,
-        session: u64,
-        preamble: &Preamble,
-        data: Bytes,
-        fin: bool,
-    ) {
-        // §4: "the endpoint MUST close the connection with an H3_ID_ERROR error code"
-        let Ok(session) = SessionId::try_from(StreamId::from(session)) else {
-            return self.fail(Http3Error::Id);
-        };
-        let destination = if session.connect_stream() == stream {
-            Destination::Never
-        } else {
-            self.destination(session)
-        };
-        match destination {
-            Destination::Session => self.attach_to(session, stream, preamble.len),
-            Destination::Expected => self.park_orphan(session, stream, preamble.len),
-            Destination::Gone => self.refuse_stream(stream, WT_SESSION_GONE),
-            Destination::Never => self.refuse_stream(stream, WT_BUFFERED_STREAM_REJECTED),
-        }
-        if let Some(code) = preamble.stopped {
-            self.data_stopped(stream, code);
-        }
-        self.data(stream, data, fin);
-    }
-
-    fn attach_to(&mut self, session: SessionId, stream: StreamId, header_len: u8) {
-        let mut slot = DataStream::new(session, header_len);
-        let is_requested = self
-            .connect_stream(session)
-            .is_some_and(|connect| connect.session.is_requested());
-        if is_requested {
-            if !self.buffered.has_stream_room(&self.config.limits) {
-                self.forgive(session, stream.dir());
-                return self.refuse_stream(stream, WT_BUFFERED_STREAM_REJECTED);
-            }
-            self.buffered.add_stream();
-            slot.parked = Some(Box::new(Parked {
-                known: true,
-                ..Parked::default()
-            }));
-        }
-        self.slots.insert(stream, Slot::Data(slot));
-        self.with_session(session, |connect, now| {
-            let opened = session::Input::StreamOpened { stream };
-            connect.session.handle(now, opened);
-        });
-        self.drop_data_if_over(stream);
-    }
-
-    fn park_orphan(&mut self, session: SessionId, stream: StreamId, header_len: u8) {
-        if !self.buffered.has_stream_room(&self.config.limits) {
-            self.forgive(session, stream.dir());
-            return self.refuse_stream(stream, WT_BUFFERED_STREAM_REJECTED);
-        }
-        self.buffered.add_stream();
-        self.buffered.add_orphan(session, stream);
-        let mut slot = DataStream::new(session, header_len);
-        let mut parked = Box::<Parked>::default();
-        let due = self
-            .now
-            .and_then(|now| now.checked_add(self.config.deadlines.buffered));
-        self.deadlines.arm(stream, &mut parked.armed, due);
-        slot.parked = Some(parked);
-        self.slots.insert(stream, Slot::Data(slot));
-    }
-
-    /// The session that parked streams and datagrams waited for has been requested.
-    pub(super) fn adopt_orphans(&mut self, session: SessionId) {
-        if let Some(forsaken) = self.buffered.take_forsaken(session) {
-            self.with_session(session, |connect, _| {
-                connect.session.forgive(Dir::Bi, forsaken.bidi.into());
-                connect.session.forgive(Dir::Uni, forsaken.uni.into());
-            });
-        }
-        for stream in self.buffered.orphans_of(session) {
-            self.adopt(session, stream);
-        }
-        for payload in self.buffered.datagrams_of(session) {
-            let datagram = session::Input::DatagramReceived { payload };
-            self.with_session(session, |connect, now| {
-                connect.session.handle(now, datagram)
-            });
-        }
-    }
-
-    fn adopt(&mut self, session: SessionId, stream: StreamId) {
-        self.buffered.remove_orphan(session, stream);
-        let Some(Slot::Data(DataStream {
-            parked: Some(parked),
-            ..
-        })) = self.slots.get_mut(&stream)
-        else {
-            return;
-        };
-        self.deadlines.arm(stream, &mut parked.armed, None);
-        parked.known = true;
-        let len = u64::try_from(parked.bytes.len()).unwrap_or(u64::MAX);
-        let (fin, reset, stopped) = (parked.fin, parked.reset, parked.stopped);
-        self.with_session(session, |connect, now| {
-            let session = &mut connect.session;
-            session.handle(now, session::Input::StreamOpened { stream });
-            session.handle(now, session::Input::StreamData { stream, len, fin });
-            if let Some(Reset { code, payload }) = reset {
-                let final_size = payload;
-                session.handle(
-                    now,
-                    session::Input::StreamReset {
-                        stream,
-                        code,
-                        final_size,
-                    },
-                );
-            }
-            if let Some(code) = stopped {
-                session.handle(now, session::Input::StreamStopped { stream, code });
-            }
-        });
-    }
-
-    /// The session that parked streams and datagrams waited for will never be.
-    pub(super) fn forsake_orphans(&mut self, session: SessionId, code: u64) {
-        self.buffered.take_forsaken(session);
-        for stream in self.buffered.orphans_of(session) {
-            self.refuse_stream(stream, code);
-        }
-        let datagrams = self.buffered.datagrams_of(session).len();
-        self.stats.datagrams_absorbed += u64::try_from(datagrams).unwrap_or(u64::MAX);
-    }
-
-    /// A stream is refused that its session has not counted, and its peer has: what that used is
-    /// given back, or the session might get stuck.
-    fn forgive(&mut self, session: SessionId, dir: Dir) {
-        if self.connect_stream(session).is_none() {
-            self.buffered.forsake(session, dir, &self.config.limits);
-            return;
-        }
-        self.with_session(session, |connect, _| connect.session.forgive(dir, 1));
-    }
-
-    /// The same of a stream that ended before it named its session, which may be any.
-    pub(super) fn forgive_nameless(&mut self, dir: Dir) {
-        for session in self.connect_streams() {
-            self.forgive(session, dir);
-        }
-    }
-
-    /// Refuses a peer's stream, whether it has a slot or not.
-    pub(super) fn refuse_stream(&mut self, stream: StreamId, code: u64) {
-        self.refuse_halves(stream, code, stream.dir() == Dir::Bi);
-    }
-
-    fn refuse_halves(&mut self, stream: StreamId, code: u64, sending: bool) {
-        self.stats.streams_refused += 1;
-        self.remove_data(stream);
-        if sending {
-            self.reset_half(stream, code, 0);
-        }
-        self.out.action(Action::StopSending { stream, code });
-    }
-
     // ---- the peer's facts
 
     /// Payload of a data stream.
@@ -270,37 +70,9 @@ impl Connection {
         self.drop_data_if_over(stream);
     }
 
-    fn is_receiving_on(&self, session: SessionId, stream: StreamId) -> bool {
+    pub(super) fn is_receiving_on(&self, session: SessionId, stream: StreamId) -> bool {
         self.connect_stream(session)
             .is_some_and(|connect| connect.session.is_receiving_on(stream))
-    }
-
-    /// Keeps bytes of a parked stream, copied, so that they do not keep a larger buffer alive.
-    /// False when there was no room and the stream was refused.
-    fn park_bytes(&mut self, stream: StreamId, data: &Bytes, fin: bool) -> bool {
-        let Some(Slot::Data(DataStream {
-            parked: Some(parked),
-            session,
-            ..
-        })) = self.slots.get_mut(&stream)
-        else {
-            return true;
-        };
-        if self.buffered.has_byte_room(data.len(), &self.config.limits) {
-            self.buffered.add_bytes(data.len());
-            parked.bytes.extend_from_slice(data);
-            parked.fin |= fin;
-            return true;
-        }
-        let session = *session;
-        if !parked.known {
-            self.forgive(session, stream.dir());
-        }
-        let was_sending = self.with_session(session, |connect, _| connect.session.forget(stream));
-        // The peer's STOP_SENDING had its answer already.
-        let sending = was_sending.unwrap_or(true) && stream.dir() == Dir::Bi;
-        self.refuse_halves(stream, WT_BUFFERED_STREAM_REJECTED, sending);
-        false
     }
 
     pub(super) fn data_reset(&mut self, stream: StreamId, code: u64, final_size: Option<u64>) {
@@ -380,42 +152,6 @@ impl Connection {
         }
     }
 
-    /// The session is open: what was parked follows `StreamOpened`.
-    pub(super) fn release_parked(&mut self, stream: StreamId) {
-        let Some(Slot::Data(slot)) = self.slots.get_mut(&stream) else {
-            return;
-        };
-        let Some(mut parked) = slot.parked.take() else {
-            return;
-        };
-        let session = slot.session;
-        let (data, fin) = parked.take();
-        self.buffered.remove_stream(data.len());
-        if fin || !data.is_empty() {
-            self.out.event(Event::StreamData {
-                session,
-                stream,
-                data,
-                fin,
-            });
-        }
-        if self.is_receiving_on(session, stream) {
-            self.out.action(Action::Read { stream });
-        }
-        self.drop_data_if_over(stream);
-    }
-
-    pub(super) fn data_expired(&mut self, stream: StreamId) {
-        if let Some(Slot::Data(slot)) = self.slots.get_mut(&stream) {
-            if let Some(parked) = &mut slot.parked {
-                parked.armed = None;
-            }
-            let session = slot.session;
-            self.forgive(session, stream.dir());
-            self.refuse_stream(stream, WT_BUFFERED_STREAM_REJECTED);
-        }
-    }
-
     /// Drops the slot of a stream that its session no longer knows.
     pub(super) fn drop_data_if_over(&mut self, stream: StreamId) {
         let Some(Slot::Data(slot)) = self.slots.get(&stream) else {
@@ -434,7 +170,7 @@ impl Connection {
         }
     }
 
-    fn remove_data(&mut self, stream: StreamId) {
+    pub(super) fn remove_data(&mut self, stream: StreamId) {
         if !matches!(self.slots.get(&stream), Some(Slot::Data(_))) {
             return;
         }

@@ -33,4 +33,5 @@ fn errors_are_small() {
     assert!(size_of::<ConnectError>() <= 2);
     assert!(size_of::<SendError>() <= 8);
     assert!(size_of::<AnswerError>() <= 1);
+    assert!(size_of::<InvalidExport>() <= 1);
 }

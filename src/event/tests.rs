@@ -30,6 +30,10 @@ fn events() -> Vec<Event> {
             response: Box::default(),
         },
         Event::SessionDraining { session },
+        Event::PriorityChanged {
+            session,
+            priority: Priority::default(),
+        },
         Event::SessionClosed {
             session,
             reason: CloseReason::Peer {
@@ -67,7 +71,7 @@ fn events() -> Vec<Event> {
 fn events_of_the_connection_name_no_session_and_all_others_do() {
     let sessions: Vec<_> = events().iter().map(Event::session).collect();
     assert_eq!(sessions[..4], [None; 4]);
-    assert_eq!(sessions[4..], [Some(session()); 10]);
+    assert_eq!(sessions[4..], [Some(session()); 11]);
 }
 
 #[test]

@@ -91,7 +91,7 @@ impl TryFrom<&str> for Protocol {
 }
 
 /// RFC 9651 §4.2: several lines of one field are one value, with commas between.
-fn join(lines: impl IntoIterator<Item: AsRef<[u8]>>) -> Vec<u8> {
+pub(crate) fn join(lines: impl IntoIterator<Item: AsRef<[u8]>>) -> Vec<u8> {
     let mut value = Vec::new();
     for (index, line) in lines.into_iter().enumerate() {
         if index > 0 {

@@ -192,3 +192,79 @@ fn answers_start_without_fields() {
     assert_eq!(rejection.status, StatusCode::FORBIDDEN);
     assert!(rejection.headers.is_empty());
 }
+
+#[test]
+fn an_origin_is_compared_as_it_is_written() {
+    let asked = |origin: &'static str| {
+        let request = Request::new(Uri::from_static("https://example.com/"));
+        request.origin(HeaderValue::from_static(origin))
+    };
+    let allowed = ["https://example.com", "https://localhost:8443", "null"];
+    for origin in allowed {
+        assert!(asked(origin).origin_is_any_of(&allowed), "{origin}");
+        assert!(!asked(origin).origin_is_any_of(&[]), "{origin}");
+    }
+    for origin in [
+        "http://example.com",
+        "https://example.com:443",
+        "https://example.com/",
+        "https://EXAMPLE.com",
+        "https://example.com.evil.test",
+        "https://evil.test, https://example.com",
+        "https://evil.test https://example.com",
+        "https://sub.example.com",
+        "https://localhost",
+        "",
+    ] {
+        assert!(!asked(origin).origin_is_any_of(&allowed), "{origin}");
+    }
+    let opaque = HeaderValue::from_bytes(b"https://\xff").unwrap();
+    let request = Request::new(Uri::from_static("https://example.com/")).origin(opaque);
+    assert!(!request.origin_is_any_of(&allowed));
+}
+
+#[test]
+fn a_request_without_an_origin_has_none_that_is_allowed() {
+    let request = Request::new(Uri::from_static("https://example.com/"));
+    assert!(!request.origin_is_any_of(&["", "null", "https://example.com"]));
+}
+
+#[test]
+fn a_rate_limit_says_when_to_come_back() {
+    for (wait, seconds) in [
+        (Duration::ZERO, "0"),
+        (Duration::from_nanos(1), "1"),
+        (Duration::from_secs(30), "30"),
+        (Duration::from_millis(30_001), "31"),
+        (Duration::MAX, "18446744073709551615"),
+    ] {
+        let rejection = Rejection::too_many_requests(wait);
+        assert_eq!(rejection.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(rejection.headers.len(), 1);
+        assert_eq!(rejection.headers["retry-after"], seconds);
+        let read = Duration::from_secs(seconds.parse().unwrap());
+        assert_eq!(rejection.retry_after(), Some(read));
+    }
+}
+
+#[test]
+fn a_time_to_come_back_that_is_no_number_of_seconds_is_none() {
+    let mut rejection = Rejection::from(StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(rejection.retry_after(), None);
+    for value in [
+        "",
+        "+5",
+        "-5",
+        "5.0",
+        "5 ",
+        "Fri, 31 Dec 1999 23:59:59 GMT",
+        "18446744073709551616",
+    ] {
+        let value = HeaderValue::from_static(value);
+        rejection.headers.insert(header::RETRY_AFTER, value);
+        assert_eq!(rejection.retry_after(), None);
+    }
+    let seconds = HeaderValue::from_static("120");
+    rejection.headers.insert(header::RETRY_AFTER, seconds);
+    assert_eq!(rejection.retry_after(), Some(Duration::from_secs(120)));
+}

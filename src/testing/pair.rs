@@ -79,6 +79,11 @@ impl Pair {
             let control = end.next_stream(Dir::Uni);
             end.machine
                 .start(start, control, Transport::new(Support::Yes));
+            let stream = end.peek_stream(Dir::Uni);
+            if let Some(permit) = end.machine.grease() {
+                permit.bind(stream);
+                end.next_stream(Dir::Uni);
+            }
         }
         pair
     }

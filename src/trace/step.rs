@@ -10,8 +10,8 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    CloseMessage, Connection, Dir, Input, Output, Rejection, Request, Response, SessionId,
-    StreamId, Transport,
+    CloseMessage, Connection, Dir, Input, Output, Rejection, RememberedSettings, Request, Response,
+    SessionId, StreamId, Transport,
 };
 
 /// One call on a [`Connection`] that may change it. Getters and
@@ -25,6 +25,14 @@ pub enum Step {
         control: StreamId,
         /// What QUIC can do.
         transport: Transport,
+        /// What a client that [resumes](Connection::client_resuming) had kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remembered: Option<Box<RememberedSettings>>,
+    },
+    /// [`grease`](Connection::grease), and the stream that was bound.
+    Grease {
+        /// The stream that the host had opened.
+        bound: StreamId,
     },
     /// [`handle`](Connection::handle).
     Input(Input),
@@ -156,7 +164,19 @@ impl Step {
     /// in order. A command's error is dropped; so is `now` where the method takes none.
     pub fn apply(self, now: Instant, connection: &mut Connection) -> Vec<Output> {
         match self {
-            Self::Start { control, transport } => connection.start(now, control, transport),
+            Self::Start {
+                control,
+                transport,
+                remembered,
+            } => {
+                connection.remember(remembered.map(|settings| *settings));
+                connection.start(now, control, transport);
+            }
+            Self::Grease { bound } => {
+                if let Some(permit) = connection.grease() {
+                    permit.bind(bound);
+                }
+            }
             Self::Input(input) => connection.handle(now, input),
             Self::Poll { times } => return run(times, || connection.poll()),
             Self::PollAction { times } => {

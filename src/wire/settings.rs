@@ -98,6 +98,65 @@ impl Settings {
         Ok(settings)
     }
 
+    /// What pairs of identifier and value say that a peer of `side` has sent before.
+    pub(crate) fn from_pairs(pairs: &[(u64, u64)], side: Side) -> Result<Self, SettingsError> {
+        let mut settings = Self::default();
+        for (index, &(id, value)) in pairs.iter().enumerate() {
+            if pairs.iter().take(index).any(|&(earlier, _)| earlier == id) {
+                return Err(SettingsError::Settings);
+            }
+            settings.set(id, value, side)?;
+        }
+        Ok(settings)
+    }
+
+    /// Everything that is not the default, as pairs of identifier and value.
+    pub(crate) fn to_pairs(self) -> Vec<(u64, u64)> {
+        let flag = |value| Some(value).filter(|&value| value != 0);
+        [
+            (MAX_FIELD_SECTION_SIZE, self.max_field_section_size),
+            (ENABLE_CONNECT_PROTOCOL, flag(self.enable_connect_protocol)),
+            (H3_DATAGRAM, flag(self.h3_datagram)),
+            (H3_DATAGRAM_DRAFT04, flag(self.h3_datagram_draft04)),
+            (ENABLE_WEBTRANSPORT, flag(self.enable_webtransport)),
+            (MAX_SESSIONS_DRAFT04, self.max_sessions_draft04),
+            (MAX_SESSIONS_DRAFT07, flag(self.max_sessions_draft07)),
+            (MAX_SESSIONS_DRAFT13, flag(self.max_sessions_draft13)),
+            (WT_ENABLED, flag(self.wt_enabled)),
+            (INITIAL_MAX_DATA, self.initial_max_data),
+            (INITIAL_MAX_STREAMS_UNI, self.initial_max_streams_uni),
+            (INITIAL_MAX_STREAMS_BIDI, self.initial_max_streams_bidi),
+        ]
+        .into_iter()
+        .filter_map(|(id, value)| Some((id, value?)))
+        .collect()
+    }
+
+    /// Whether whoever relied on `earlier` has been promised no less by these.
+    pub(crate) fn keep(&self, earlier: &Self) -> bool {
+        // RFC 9114 §7.2.4.2: "If a server accepts 0-RTT but then sends a SETTINGS frame that omits
+        // a setting value that the client understands […] that was previously specified to have a
+        // non-default value, this MUST be treated as a connection error of type H3_SETTINGS_ERROR."
+        let unlimited_if_absent = |now: Option<u64>, earlier| match (now, earlier) {
+            (now, Some(earlier)) => now.is_some_and(|now| now >= earlier),
+            (now, None) => now.is_none(),
+        };
+        let or_0 = |value: Option<u64>| value.unwrap_or(0);
+        unlimited_if_absent(self.max_field_section_size, earlier.max_field_section_size)
+            && unlimited_if_absent(self.max_sessions_draft04, earlier.max_sessions_draft04)
+            && self.enable_connect_protocol >= earlier.enable_connect_protocol
+            // RFC 9297 §2.1.1 has the same for this one.
+            && self.h3_datagram >= earlier.h3_datagram
+            && self.h3_datagram_draft04 >= earlier.h3_datagram_draft04
+            && self.enable_webtransport >= earlier.enable_webtransport
+            && self.max_sessions_draft07 >= earlier.max_sessions_draft07
+            && self.max_sessions_draft13 >= earlier.max_sessions_draft13
+            && self.wt_enabled >= earlier.wt_enabled
+            && or_0(self.initial_max_data) >= or_0(earlier.initial_max_data)
+            && or_0(self.initial_max_streams_uni) >= or_0(earlier.initial_max_streams_uni)
+            && or_0(self.initial_max_streams_bidi) >= or_0(earlier.initial_max_streams_bidi)
+    }
+
     fn set(&mut self, id: u64, value: u64, side: Side) -> Result<(), SettingsError> {
         match id {
             // RFC 9114 §7.2.4.1: "These reserved settings MUST NOT be sent, and their receipt MUST be

@@ -48,8 +48,11 @@ fn data(stream: impl Into<StreamId>, data: Vec<u8>, fin: bool) -> Turn {
 }
 
 fn start(control: StreamId) -> Turn {
-    let transport = Transport::new(Support::Yes);
-    Call(Step::Start { control, transport })
+    Call(Step::Start {
+        control,
+        transport: Transport::new(Support::Yes),
+        remembered: None,
+    })
 }
 
 fn connect(bound: Option<StreamId>) -> Turn {
@@ -174,6 +177,13 @@ fn fitting(side: Side) -> impl Strategy<Value = Turn> {
             data(StreamId::new(peer, dir, n), stream_header(dir, 0), fin)
         }),
         1 => (0..4u64).prop_map(move |n| data(control(peer), tlv(0x07, &varint(4 * n)), false)),
+        1 => (0..6u64, 0..9u8).prop_map(move |(n, urgency)| {
+            let value = format!("u={urgency}");
+            let update = [varint(4 * n), value.into_bytes()].concat();
+            // Only a server takes it.
+            let kind = if side == Side::Server { 0xf0700 } else { 0x40 };
+            data(control(peer), tlv(kind, &update), false)
+        }),
     ]
 }
 
@@ -229,6 +239,7 @@ fn call() -> impl Strategy<Value = Step> {
         }),
         6 => (session(), dir(), proptest::option::weighted(0.9, stream()))
             .prop_map(|(session, dir, bound)| Step::Open { session, dir, bound }),
+        1 => stream().prop_map(|bound| Step::Grease { bound }),
         4 => (stream(), 0..9usize)
             .prop_map(|(stream, spent)| Step::Credit { stream, spent: Some(spent) }),
         2 => stream().prop_map(|stream| Step::Finish { stream }),
@@ -243,7 +254,7 @@ fn command() -> impl Strategy<Value = Turn> {
     let stream = prop_oneof![2 => Just(0), 2 => Just(4), 1 => Just(8), 1 => id()];
     let stream = stream.prop_map(StreamId::from);
     prop_oneof![
-        44 => call().prop_map(Call),
+        45 => call().prop_map(Call),
         12 => Just(Turn::Perform),
         4 => proptest::option::weighted(0.9, stream).prop_map(connect),
     ]
@@ -370,6 +381,7 @@ fn config() -> Config {
     config.limits.undelivered_datagrams = 2;
     config.limits.undelivered_bytes = 1500;
     config.limits.unwritten_bytes = 300;
+    config.grease = Some(7);
     config
 }
 
@@ -413,6 +425,13 @@ fn call_and_ask(watched: &mut Watched, step: Step) {
         Step::Reject { session, rejection } => {
             let now = watched.now();
             format!("{:?}", watched.connection.reject(now, session, *rejection))
+        }
+        Step::Grease { bound } => {
+            let granted = watched.connection.grease().is_some();
+            let permit = watched.connection.grease();
+            let bound = permit.map(|permit| permit.bind(bound));
+            assert_eq!(bound.is_some(), granted, "dropping a permit spends nothing");
+            format!("{bound:?}")
         }
         Step::Finish { stream } => format!("{:?}", watched.connection.finish(stream)),
         Step::Reset { stream, code } => format!("{:?}", watched.connection.reset(stream, code)),

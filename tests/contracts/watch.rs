@@ -249,7 +249,7 @@ impl Watched {
                     assert!(!std::mem::replace(&mut session.draining, true), "{event:?}");
                 }
                 Event::SessionClosed { .. } => session.closed = true,
-                Event::SessionRequested { .. } => {}
+                Event::SessionRequested { .. } | Event::PriorityChanged { .. } => {}
                 _ => assert!(session.opened, "{event:?} before it opened"),
             }
         }
@@ -330,11 +330,14 @@ impl Watched {
             let _ = self.connection.wants(stream);
             if let Ok(session) = SessionId::try_from(stream) {
                 let _ = self.connection.last_activity(session);
+                let live = self.connection.sessions().any(|live| live == session);
+                assert_eq!(self.connection.priority(session).is_some(), live);
                 let _ = self.connection.max_datagram_payload(session, 10);
                 let _ = self.connection.datagram(session);
             }
         }
         let _ = (self.connection.is_settled(), self.connection.stats());
+        let _ = self.connection.remembered_settings();
     }
 
     /// QUIC is gone: everything ends, once.

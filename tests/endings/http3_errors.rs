@@ -259,6 +259,35 @@ fn e46_frame_that_only_a_client_sends_reaches_a_client() {
 }
 
 #[test]
+fn e46_priority_of_something_that_is_no_request() {
+    // RFC 9218 §7.2: "If a server receives a PRIORITY_UPDATE (type=0xF0700) for a stream ID that is
+    // not a request stream, this MUST be treated as a connection error of type H3_ID_ERROR."
+    for id in [1, 2, 3, 7, (1 << 62) - 1] {
+        let condition = format!("priority of stream {id}");
+        let bytes = tlv(0xf0700, &[varint(id), b"u=1".to_vec()].concat());
+        breaks_on_control(Http3Error::Id, Side::Server, &condition, &bytes);
+        let bytes = tlv(0xf0700, &[varint(id), vec![b' '; 20_000]].concat());
+        let condition = format!("{condition}, long");
+        breaks_on_control(Http3Error::Id, Side::Server, &condition, &bytes);
+    }
+    // "…with a push ID that is greater than the maximum push ID or that has not yet been promised,
+    // this MUST be treated as a connection error of type H3_ID_ERROR."
+    for id in [0, 4, 1 << 20] {
+        let condition = format!("priority of push {id}");
+        let bytes = tlv(0xf0701, &[varint(id), b"u=1".to_vec()].concat());
+        let bytes = [tlv(MAX_PUSH_ID, &[8]), bytes].concat();
+        breaks_on_control(Http3Error::Id, Side::Server, &condition, &bytes);
+    }
+    for kind in PRIORITY_UPDATES {
+        for payload in [&b""[..], &[0x40], &[0xc0, 0, 0]] {
+            let condition = format!("{kind:#x} that ends in its id");
+            let bytes = tlv(kind, payload);
+            breaks_on_control(Http3Error::Frame, Side::Server, &condition, &bytes);
+        }
+    }
+}
+
+#[test]
 fn e46_frame_that_does_not_belong_on_a_request_stream() {
     both_roles(|side| {
         let control_only = [CANCEL_PUSH, SETTINGS, GOAWAY, MAX_PUSH_ID];

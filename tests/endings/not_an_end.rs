@@ -393,11 +393,10 @@ fn n03_unknown_frames_on_the_control_stream_are_skipped() {
 }
 
 #[test]
-fn n03_priority_update_and_max_push_id_at_a_server_mean_nothing() {
+fn n03_max_push_id_and_priorities_that_cannot_be_read_mean_nothing_at_a_server() {
     let (mut rig, session) = Rig::open(Side::Server);
     let frames = [
-        tlv(0xf0700, b"\0u=1"),
-        tlv(0xf0701, b"\0u=1"),
+        tlv(0xf0700, b"\0u=1:i"),
         tlv(0xf0700, &[0; 20_000]),
         tlv(0x0d, &[0]),
         tlv(0x0d, &[5]),

@@ -256,7 +256,7 @@ impl Round {
             self.act();
         }
         self.seen.extend(reaction.filter(|_| self.over));
-        let more = script::control(&mut self.random, &self.stage);
+        let more = script::control(&mut self.random, &self.stage, self.side);
         self.streams.push(Stream::theirs(id, more));
     }
 

@@ -36,6 +36,7 @@ fn worst_case(limits: &Limits, quic: theme::Quic) -> usize {
         + 2 * limits.buffered_bytes
         + count(limits.buffered_datagrams) * 128
         + 2 * limits.control_frame
+        + count(limits.unanswered_requests) * 128
         + 8 * limits.undelivered_bytes
         + 2 * quic.read
         + count(limits.undelivered_datagrams) * (128 + quic.datagram.max(limits.datagram_capsule))

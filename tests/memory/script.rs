@@ -1,6 +1,6 @@
 //! What a hostile peer says on one stream, from its first byte to its last.
 
-use webtransport_session::{Dir, Limits};
+use webtransport_session::{Dir, Limits, Side};
 
 use crate::{
     random::Random,
@@ -209,9 +209,26 @@ pub fn body_only(random: &mut Random, stage: &Stage) -> Script {
     }
 }
 
-/// What comes on the control stream behind the SETTINGS: GREASE of any length.
-pub fn control(random: &mut Random, stage: &Stage) -> Script {
+/// What comes on the control stream behind the SETTINGS: GREASE of any length, and priorities of
+/// what there is and what there is not at a server.
+pub fn control(random: &mut Random, stage: &Stage, side: Side) -> Script {
     let mut bytes = grease(b"").repeat(random.between(0, 40));
+    if side == Side::Server {
+        for _ in 0..random.between(0, 200) {
+            let mut update = varint(4 * random.between(0, 40) as u64);
+            update.extend(format!("u={}", random.below(9)).bytes());
+            bytes.extend(tlv(0xf0700, &update));
+        }
+        let mut unfinished = varint(0xf0700);
+        unfinished.extend(long_varint(1 << 40));
+        unfinished.extend(vec![
+            0;
+            random.among(&[0, 1, 2 * stage.limits.control_frame])
+        ]);
+        if random.below(2) == 0 {
+            bytes.extend(unfinished);
+        }
+    }
     bytes.extend(varint(0x40));
     bytes.extend(long_varint((1 << 62) - 1));
     bytes.extend(vec![0; 40 * stage.quic.read]);

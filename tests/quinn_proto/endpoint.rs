@@ -7,7 +7,7 @@ use std::{
 
 use bytes::BytesMut;
 use webtransport_session::{
-    CloseReason, CloseVia, ConnectionLost, Dir, Event, Request, Response, SendError,
+    CloseReason, CloseVia, ConnectionLost, Dir, Event, Request, Response, SendError, SessionId,
     host::quinn_proto::PeerId,
 };
 
@@ -30,11 +30,13 @@ fn elsewhere() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 9))
 }
 
-#[test]
-fn every_connection_has_its_own_sessions_and_its_own_end() {
+/// So many connections with a session each, which has the same id: it is the first of its connection.
+/// Gives the connections as the client and as the server knows them.
+fn in_sessions(count: usize) -> (Pair, [Vec<PeerId>; 2], SessionId) {
     let mut pair = Pair::connecting(Setup::default());
-    pair.dial();
-    pair.dial();
+    for _ in 1..count {
+        pair.dial();
+    }
     pair.settle();
     let request = Request::new("https://localhost/game".parse().unwrap());
     let (now, client) = (pair.now, &mut pair.client.endpoint);
@@ -43,29 +45,34 @@ fn every_connection_has_its_own_sessions_and_its_own_end() {
         let peer = client.peer(peer).unwrap();
         peer.connect(now, &request).unwrap()
     });
-    // All three sessions have the same id: each is the first of its connection.
     let sessions: Vec<_> = asked.collect();
     let session = sessions[0];
-    assert_eq!(sessions, [session; 3]);
+    assert_eq!(sessions, vec![session; count]);
     pair.settle();
 
-    let server = &mut pair.server.endpoint;
-    let peers: Vec<_> = server.peers().collect();
-    assert_eq!(peers.len(), 3);
-    assert_eq!(peers.iter().map(|&peer| u64::from(peer)).max(), Some(3));
-    for &peer in &peers {
+    let (now, server) = (pair.now, &mut pair.server.endpoint);
+    let accepted: Vec<_> = server.peers().collect();
+    for &peer in &accepted {
         let sessions = server.peer(peer).unwrap().sessions();
-        let accepted = sessions.accept(now, session, Response::default());
-        accepted.unwrap();
+        let answer = sessions.accept(now, session, Response::default());
+        answer.unwrap();
     }
     pair.settle();
-    for (end, peers) in [(&pair.server, &peers), (&pair.client, &dialled)] {
+    for (end, peers) in [(&pair.client, &dialled), (&pair.server, &accepted)] {
         let opened = end.told.iter().filter_map(|(peer, event)| match event {
             Event::SessionOpened { .. } => Some(*peer),
             _ => None,
         });
         assert!(opened.eq(peers.iter().copied()));
     }
+    (pair, [dialled, accepted], session)
+}
+
+#[test]
+fn every_connection_has_its_own_sessions_and_its_own_end() {
+    let (mut pair, [_, peers], session) = in_sessions(3);
+    assert_eq!(peers.len(), 3);
+    assert_eq!(peers.iter().map(|&peer| u64::from(peer)).max(), Some(3));
 
     let second = pair.server.endpoint.peer(peers[1]).unwrap();
     second.sessions().close(pair.now, session, 7, "kicked");
@@ -84,6 +91,23 @@ fn every_connection_has_its_own_sessions_and_its_own_end() {
     assert_eq!(server.len(), 0);
     assert_eq!(server.poll_timeout(), None);
     assert!(server.peer(peers[0]).is_none());
+}
+
+#[test]
+fn each_connection_exports_keying_material_of_its_own() {
+    let (mut pair, [clients, servers], session) = in_sessions(2);
+    let secret = |end: &mut End, peer: PeerId| {
+        let mut secret = [0; 16];
+        let peer = end.endpoint.peer(peer).unwrap();
+        let exported = peer.export_keying_material(session, b"label", b"", &mut secret);
+        exported.map(|()| secret).unwrap()
+    };
+    let [first, second] = [0, 1].map(|n| {
+        let of_client = secret(&mut pair.client, clients[n]);
+        assert_eq!(of_client, secret(&mut pair.server, servers[n]));
+        of_client
+    });
+    assert_ne!(first, second);
 }
 
 #[test]

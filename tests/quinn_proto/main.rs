@@ -10,9 +10,13 @@
 
 mod blocked;
 mod endpoint;
+mod exporter;
+mod flow_control;
+mod grease;
 mod losses;
 mod misuse;
 mod pair;
 mod payload;
 mod quinn;
+mod resumption;
 mod setup;

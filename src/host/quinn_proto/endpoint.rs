@@ -13,7 +13,7 @@ use quinn_proto::{
     self as quic, ConnectionHandle, DatagramEvent, EcnCodepoint, Incoming, Transmit,
 };
 
-use super::{DatagramSendError, Host};
+use super::{DatagramSendError, ExportError, Host};
 use crate::{
     Config, ConnectError, Connection, Dir, Event, OpenError, Request, SendError, SessionId,
     StreamId,
@@ -403,6 +403,21 @@ impl Peer {
     /// The largest datagram payload that can be sent now, in bytes. It changes with the path.
     pub fn max_datagram_size(&mut self, session: SessionId) -> Option<usize> {
         self.host.max_datagram_size(&mut self.quic, session)
+    }
+
+    /// Fills `output` with keying material of a session.
+    ///
+    /// # Errors
+    /// Those of [`Host::export_keying_material`].
+    pub fn export_keying_material(
+        &self,
+        session: SessionId,
+        label: &[u8],
+        context: &[u8],
+        output: &mut [u8],
+    ) -> Result<(), ExportError> {
+        self.host
+            .export_keying_material(&self.quic, session, label, context, output)
     }
 
     /// Closes the connection at once: [`Host::abort`].

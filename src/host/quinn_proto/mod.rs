@@ -34,11 +34,15 @@ mod endpoint;
 use std::{sync::Arc, time::Instant};
 
 use bytes::{Buf, Bytes};
-use quinn_proto::{self as quic, ReadError, ReadableError, StreamEvent, VarInt};
+use quinn_proto::{ReadError, ReadableError, StreamEvent, VarInt};
+
+/// The version of quinn-proto that this joins.
+pub use ::quinn_proto as quic;
 
 use crate::{
     Action, Config, ConnectError, Connection, ConnectionLost, DatagramError, Dir, Event, Input,
-    OpenError, Output, Request, SendError, SessionId, StreamId, Support, Transport,
+    InvalidExport, OpenError, Output, RememberedSettings, Request, SendError, SessionId, StreamId,
+    Support, Transport, exporter,
 };
 
 pub use endpoint::{Endpoint, Peer, PeerId};
@@ -71,11 +75,40 @@ pub enum DatagramSendError {
     Quic(#[from] quic::SendDatagramError),
 }
 
+/// Why no keying material was exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The request has not been answered yet.
+    #[error("the session is not open yet")]
+    NotOpen,
+    /// The session has ended, or never was.
+    #[error("the session is over")]
+    SessionClosed,
+    /// The label or the context will not do.
+    #[error(transparent)]
+    Invalid(#[from] InvalidExport),
+    /// TLS gives no such number of bytes: none, or very many.
+    #[error("TLS exports no such number of bytes")]
+    Length,
+}
+
 impl Host {
     /// The client's end.
     #[must_use]
     pub fn client(config: Arc<Config>) -> Self {
         Self::new(Connection::client(config))
+    }
+
+    /// The client's end of a connection that resumes another: [`Connection::client_resuming`].
+    /// Quinn tells whether early data was accepted; rustls has to be configured for it
+    /// (`enable_early_data`).
+    ///
+    /// With an [`Endpoint`], put it in the place of [`Peer::host`] right after
+    /// [`Endpoint::connect`].
+    #[must_use]
+    pub fn client_resuming(config: Arc<Config>, remembered: RememberedSettings) -> Self {
+        Self::new(Connection::client_resuming(config, remembered))
     }
 
     /// The server's end.
@@ -216,8 +249,15 @@ impl Host {
 
     fn start(&mut self, quic: &mut quic::Connection, now: Instant, control: StreamId) {
         self.progress = Progress::Started;
-        self.sessions
-            .start(now, control, Transport::new(datagrams(quic)));
+        let mut transport = Transport::new(datagrams(quic));
+        transport.early_data_accepted = quic.side().is_client() && quic.accepted_0rtt();
+        self.sessions.start(now, control, transport);
+        if let Some(permit) = self.sessions.grease() {
+            // Without credit for it there is none.
+            if let Some(id) = quic.streams().open(quic::Dir::Uni) {
+                permit.bind(id.into());
+            }
+        }
     }
 
     /// Reads a stream that this side may receive on.
@@ -423,6 +463,33 @@ impl Host {
     ) -> Option<usize> {
         let quic_max = quic.datagrams().max_size()?;
         self.sessions.max_datagram_payload(session, quic_max)
+    }
+
+    /// Fills `output` with a secret that only the two ends of this session know, the same at both for
+    /// the same label and context (draft §4.8). `label` is 1 to 255 bytes, `context` at most 255.
+    ///
+    /// # Errors
+    /// [`ExportError`] says which; `output` then holds nothing of use.
+    pub fn export_keying_material(
+        &self,
+        quic: &quic::Connection,
+        session: SessionId,
+        label: &[u8],
+        context: &[u8],
+        output: &mut [u8],
+    ) -> Result<(), ExportError> {
+        // Who may send a datagram has an open session.
+        let _permit = self
+            .sessions
+            .datagram(session)
+            .map_err(|error| match error {
+                DatagramError::NotOpen => ExportError::NotOpen,
+                DatagramError::SessionClosed => ExportError::SessionClosed,
+            })?;
+        let context = exporter::context(session, label, context)?;
+        quic.crypto_session()
+            .export_keying_material(output, exporter::LABEL.as_bytes(), &context)
+            .map_err(|_| ExportError::Length)
     }
 
     /// Closes at once: with the next [`poll`](Self::poll) sessions end with

@@ -143,6 +143,7 @@ fn a_server_opens_data_streams_only() {
         Step::Start {
             control: 3.into(),
             transport: Transport::new(Support::Yes),
+            remembered: None,
         },
     );
     for stream in [1, 3, 5] {

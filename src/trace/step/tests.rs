@@ -21,6 +21,7 @@ fn steps() -> Vec<Step> {
         Step::Start {
             control: 3.into(),
             transport: Transport::new(Support::Yes),
+            remembered: None,
         },
         Step::Input(Input::StreamData {
             stream,
@@ -95,7 +96,7 @@ fn every_step_is_stored_in_a_line_of_its_own_and_read_back() {
         stored += &format!("{line}\n");
     }
     insta::assert_snapshot!(stored, @r#"
-    {"at":0,"step":{"Start":{"control":3,"transport":{"datagrams":"Yes","reset_stream_at":"Unknown","peer_reset_stream_at":"Unknown","final_size":false,"stream_receive_window":1250000}}}}
+    {"at":0,"step":{"Start":{"control":3,"transport":{"datagrams":"Yes","reset_stream_at":"Unknown","peer_reset_stream_at":"Unknown","final_size":false,"stream_receive_window":1250000,"early_data_accepted":false}}}}
     {"at":1,"step":{"Input":{"StreamData":{"stream":4,"data":"00ff","fin":true}}}}
     {"at":2,"step":{"Input":{"ConnectionClosed":{"reason":{"Local":{"code":1}}}}}}
     {"at":3,"step":{"Poll":{"times":3}}}
