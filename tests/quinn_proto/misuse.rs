@@ -88,8 +88,9 @@ fn every_command_on_every_id_at_any_time_is_survived() {
         // After the end.
         let peer = pair.side(side);
         peer.abort(1, b"");
-        do_everything(peer);
         peer.abort(2, b"");
+        do_everything(peer);
+        peer.abort(3, b"");
         do_everything(peer);
         assert!(matches!(peer.loss(), ConnectionLost::Local { code: 1 }));
         pair.turn();
