@@ -127,10 +127,7 @@ fn negotiate(
     transport: Transport,
     entries: Entries<'_>,
 ) -> (Rig, Event) {
-    let mut rig = Rig::before_start(side, config, Dialect::Draft16);
-    let control = StreamId::new(side, Dir::Uni, 0);
-    rig.connection.start(rig.now, control, transport);
-    rig.drain();
+    let mut rig = Rig::started(side, config, Dialect::Draft16, transport);
     let bytes = [vec![0x00], settings(entries)].concat();
     rig.feed(rig.peer_control(), &bytes);
     let mut events = rig.events();
@@ -348,7 +345,7 @@ fn missing(
         other => panic!("{other:?}"),
     };
     if let (Side::Client, Some(missing)) = (side, missing) {
-        let request = Request::new("https://example.org/game".parse().unwrap());
+        let request = request();
         let error = rig.connection.connect(rig.now, &request).err();
         assert_eq!(error, Some(ConnectError::Unsupported(missing)));
     }
@@ -615,7 +612,7 @@ fn ok_head() -> Section {
 }
 
 fn offering() -> Request {
-    Request::new("https://example.org/game".parse().unwrap()).protocols([name("v2"), name("v1")])
+    request().protocols([name("v2"), name("v1")])
 }
 
 fn name(name: &str) -> Protocol {
@@ -652,7 +649,7 @@ fn a_client_asks_with_the_token_and_the_headers_of_the_dialect() {
 fn a_client_that_offers_nothing_does_not_say_so() {
     for dialect in [Dialect::Draft07, Dialect::Draft14, Dialect::Draft16] {
         let mut rig = Rig::with(Side::Client, speaking(dialect), dialect);
-        let request = Request::new("https://example.org/game".parse().unwrap());
+        let request = request();
         connect(&mut rig, &request, CONNECT);
         let head = connect_head(rig.token()).frame();
         assert_eq!(rig.outputs(), [write(CONNECT, &head, false)], "{dialect:?}");
@@ -665,7 +662,7 @@ fn a_client_says_its_origin_where_it_has_one() {
     // be provided within the request."
     for dialect in DIALECTS {
         let mut rig = Rig::with(Side::Client, speaking(dialect), dialect);
-        let request = Request::new("https://example.org/game".parse().unwrap());
+        let request = request();
         let request = request.origin("https://play.example".parse().unwrap());
         connect(&mut rig, &request, CONNECT);
         // The name `origin` is entry 90 of the static table: 75 more than four bits hold.
@@ -854,7 +851,7 @@ fn what_the_server_chose_counts_as_the_dialect_has_it() {
         );
 
         // Who offers nothing is not interested.
-        let plain = Request::new("https://example.org/game".parse().unwrap());
+        let plain = request();
         assert_eq!(answered(&plain, other), Ok(None), "{dialect:?}");
     }
 }
@@ -917,7 +914,7 @@ fn a_client_asks_for_no_more_sessions_than_the_server_takes() {
     for (dialect, entries, limit) in cases {
         let (mut rig, event) = met(Side::Client, speaking(dialect), entries);
         assert!(matches!(event, Event::Ready(_)), "{event:?}");
-        let request = Request::new("https://example.org/game".parse().unwrap());
+        let request = request();
         for n in 0..limit {
             connect(&mut rig, &request, 4 * n);
         }
@@ -966,12 +963,7 @@ fn the_padding_capsule_of_draft_02_is_skipped() {
         let (mut rig, session) = Rig::open_with(Side::Server, speaking(dialect), dialect);
         let padded = [tlv(0xff_37a2, b"padding"), close_capsule(7, b"bye")].concat();
         rig.feed_fin(CONNECT, &data_frame(&padded));
-        let reason = CloseReason::Peer {
-            code: 7,
-            message: "bye".into(),
-            via: webtransport_session::CloseVia::Capsule,
-        };
-        rig.ends(session, reason, &[write(CONNECT, b"", true)]);
+        rig.ends(session, by_capsule(7, "bye"), &[write(CONNECT, b"", true)]);
     }
 }
 
@@ -1032,12 +1024,7 @@ fn chromium_sends_a_grease_capsule_together_with_its_connect() {
     rig.answer(session);
     // And leaves with a capsule and a FIN at once.
     rig.feed_fin(CONNECT, &hex("00 07 6843 04 00000000"));
-    let reason = CloseReason::Peer {
-        code: 0,
-        message: "".into(),
-        via: webtransport_session::CloseVia::Capsule,
-    };
-    rig.ends(session, reason, &[write(CONNECT, b"", true)]);
+    rig.ends(session, by_capsule(0, ""), &[write(CONNECT, b"", true)]);
 }
 
 #[test]

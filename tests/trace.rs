@@ -49,11 +49,7 @@ impl Dice {
 fn recorded(pair: &mut Pair, configs: [&Config; 2]) {
     let now = pair.now();
     for (side, config) in SIDES.into_iter().zip(configs) {
-        let config = Arc::new(config.clone());
-        let mut connection = match side {
-            Side::Client => Connection::client(config),
-            Side::Server => Connection::server(config),
-        };
+        let mut connection = connection(&Header::new(side, config.clone()));
         connection.set_recording(true);
         connection.start(
             now,

@@ -3,53 +3,73 @@
 //!
 //! Whole conversations, each once as it was said and once in pieces.
 
-use std::{sync::Arc, time::Instant};
-
 use bytes::{Bytes, BytesMut};
 use proptest::{collection::vec, prelude::*};
 use webtransport_session::{
-    Action, Config, Connection, Dialect, Dir, Event, Input, Output, Request, Response, SessionId,
-    Side, Stats, StreamId, Support, Transport,
+    Action, Config, Dialect, Dir, Event, Input, Output, SessionId, Side, Stats, StreamId, Support,
+    Transport, trace::Step,
 };
 
 use crate::support::{
-    CONNECT, WT_SESSION_GONE, close_capsule, close_frame, connect_request, data_frame, grease,
-    headers, peer_settings, response, stream_header, tlv, varint,
+    CONNECT, Rig, WT_SESSION_GONE, close_capsule, close_frame, connect_request, data_frame, grease,
+    headers, peer_settings, request, response, stream_header, tlv, varint,
 };
 
-/// What happens next.
-#[derive(Clone, Debug)]
-enum Turn {
-    /// The peer says this on a stream, perhaps with FIN.
-    Says(u64, Vec<u8>, bool),
-    Resets(u64),
-    Stops(u64),
-    Datagram(Vec<u8>),
-    /// The application does something.
-    Connects,
-    Accepts,
-    Opens(Dir, u64),
-    Closes,
+// ---- what happens next
+
+/// The peer says this on a stream, perhaps with FIN.
+fn says(stream: impl Into<StreamId>, data: Vec<u8>, fin: bool) -> Step {
+    let (stream, data) = (stream.into(), data.into());
+    Step::Input(Input::StreamData { stream, data, fin })
 }
 
-use Turn::{Accepts, Closes, Connects, Datagram, Opens, Resets, Says, Stops};
+fn connects() -> Step {
+    let (request, bound) = (Box::new(request()), Some(CONNECT.into()));
+    Step::Connect { request, bound }
+}
+
+fn accepts() -> Step {
+    let (session, response) = (session(), Box::default());
+    Step::Accept { session, response }
+}
+
+fn opens(stream: StreamId) -> Step {
+    Step::Open {
+        session: session(),
+        dir: stream.dir(),
+        bound: Some(stream),
+    }
+}
+
+fn session() -> SessionId {
+    SessionId::try_from(StreamId::from(CONNECT)).unwrap()
+}
 
 // ---- the conversations
 
-fn conversations(side: Side) -> Vec<(&'static str, Vec<Turn>)> {
-    let endings: [(&str, Vec<Turn>); 14] = [
+fn conversations(side: Side) -> Vec<(&'static str, Vec<Step>)> {
+    let closes = Step::Close {
+        session: session(),
+        code: 1,
+        message: "ours".into(),
+    };
+    let stops = Step::Input(Input::StreamStopped {
+        stream: CONNECT.into(),
+        code: WT_SESSION_GONE,
+    });
+    let endings: [(&str, Vec<Step>); 14] = [
         (
             "capsule and FIN",
-            vec![Says(CONNECT, close_frame(4242, b"bye"), true)],
+            vec![says(CONNECT, close_frame(4242, b"bye"), true)],
         ),
         (
             "capsule over frames, behind what means nothing",
-            vec![Says(CONNECT, shredded_close(), true)],
+            vec![says(CONNECT, shredded_close(), true)],
         ),
-        ("bare FIN", vec![Says(CONNECT, vec![], true)]),
+        ("bare FIN", vec![says(CONNECT, vec![], true)]),
         (
             "more behind the capsule in its frame",
-            vec![Says(
+            vec![says(
                 CONNECT,
                 data_frame(&[close_capsule(1, b""), vec![0x17, 0]].concat()),
                 false,
@@ -57,7 +77,7 @@ fn conversations(side: Side) -> Vec<(&'static str, Vec<Turn>)> {
         ),
         (
             "a frame behind the capsule's",
-            vec![Says(
+            vec![says(
                 CONNECT,
                 [close_frame(1, b""), grease(b"")].concat(),
                 false,
@@ -65,7 +85,7 @@ fn conversations(side: Side) -> Vec<(&'static str, Vec<Turn>)> {
         ),
         (
             "two capsules",
-            vec![Says(
+            vec![says(
                 CONNECT,
                 [close_frame(1, b""), close_frame(2, b"")].concat(),
                 false,
@@ -73,11 +93,11 @@ fn conversations(side: Side) -> Vec<(&'static str, Vec<Turn>)> {
         ),
         (
             "short capsule",
-            vec![Says(CONNECT, data_frame(&tlv(0x2843, b"abc")), false)],
+            vec![says(CONNECT, data_frame(&tlv(0x2843, b"abc")), false)],
         ),
         (
             "long message",
-            vec![Says(
+            vec![says(
                 CONNECT,
                 data_frame(&close_capsule(0, &[b'm'; 1025])),
                 false,
@@ -85,19 +105,19 @@ fn conversations(side: Side) -> Vec<(&'static str, Vec<Turn>)> {
         ),
         (
             "no UTF-8",
-            vec![Says(CONNECT, close_frame(0, &[0xff]), false)],
+            vec![says(CONNECT, close_frame(0, &[0xff]), false)],
         ),
         (
             "FIN in a capsule",
-            vec![Says(CONNECT, data_frame(&[0x68, 0x43, 4, 0]), true)],
+            vec![says(CONNECT, data_frame(&[0x68, 0x43, 4, 0]), true)],
         ),
         (
             "FIN in a frame",
-            vec![Says(CONNECT, vec![0x00, 4, 0], true)],
+            vec![says(CONNECT, vec![0x00, 4, 0], true)],
         ),
         (
             "capsule, then trailers",
-            vec![Says(
+            vec![says(
                 CONNECT,
                 [close_frame(3, b"x"), headers(&[("a", "b")])].concat(),
                 false,
@@ -105,11 +125,11 @@ fn conversations(side: Side) -> Vec<(&'static str, Vec<Turn>)> {
         ),
         (
             "we close, and the peer crosses it",
-            vec![Closes, Says(CONNECT, close_frame(9, b"crossing"), true)],
+            vec![closes, says(CONNECT, close_frame(9, b"crossing"), true)],
         ),
         (
             "gone, and the capsule behind it",
-            vec![Stops(CONNECT), Says(CONNECT, close_frame(5, b"late"), true)],
+            vec![stops, says(CONNECT, close_frame(5, b"late"), true)],
         ),
     ];
     endings
@@ -120,28 +140,27 @@ fn conversations(side: Side) -> Vec<(&'static str, Vec<Turn>)> {
 }
 
 /// Control and QPACK streams, a session, and streams of every kind on it.
-fn beginning(side: Side) -> Vec<Turn> {
-    let (control, peer) = match side {
-        Side::Client => (3, Side::Server),
-        Side::Server => (2, Side::Client),
-    };
-    let uni = |n| u64::from(StreamId::new(peer, Dir::Uni, n));
-    let bi = |n| u64::from(StreamId::new(peer, Dir::Bi, n));
+fn beginning(side: Side) -> Vec<Step> {
+    let peer = side.other();
+    let uni = |n| StreamId::new(peer, Dir::Uni, n);
+    let bi = |n| StreamId::new(peer, Dir::Bi, n);
     let header = |dir| stream_header(dir, CONNECT);
     let settings = [peer_settings(side, Dialect::Draft02), grease(b"grease")].concat();
     let goaway = tlv(0x07, &varint(400));
     let early = vec![
-        Says(
+        says(
             uni(3),
             [header(Dir::Uni), b"early".to_vec()].concat(),
             false,
         ),
-        Datagram(b"\0early".to_vec()),
-        Says(bi(3), [header(Dir::Bi), b"early".to_vec()].concat(), true),
+        Step::Input(Input::DatagramReceived {
+            data: Bytes::from_static(b"\0early"),
+        }),
+        says(bi(3), [header(Dir::Bi), b"early".to_vec()].concat(), true),
     ];
     let request = match side {
-        Side::Client => vec![Connects],
-        Side::Server => vec![Says(
+        Side::Client => vec![connects()],
+        Side::Server => vec![says(
             CONNECT,
             [
                 grease(b""),
@@ -154,7 +173,7 @@ fn beginning(side: Side) -> Vec<Turn> {
         )],
     };
     let answer = match side {
-        Side::Client => vec![Says(
+        Side::Client => vec![says(
             CONNECT,
             [
                 response("103"),
@@ -165,45 +184,50 @@ fn beginning(side: Side) -> Vec<Turn> {
             .concat(),
             false,
         )],
-        Side::Server => vec![Accepts],
+        Side::Server => vec![accepts()],
     };
     // QPACK streams that say what capacity 0 leaves to say.
     let qpack = vec![
-        Says(uni(1), vec![0x02, 0x20, 0x20], false),
-        Says(uni(2), vec![0x03, 0x41, 0x7f, 0x80, 0x01], false),
+        says(uni(1), vec![0x02, 0x20, 0x20], false),
+        says(uni(2), vec![0x03, 0x41, 0x7f, 0x80, 0x01], false),
     ];
-    let (our_uni, our_bi) = match side {
-        Side::Client => (6, 8),
-        Side::Server => (7, 5),
+    let our_uni = StreamId::new(side, Dir::Uni, 1);
+    let our_bi = match side {
+        Side::Client => StreamId::from(8),
+        Side::Server => StreamId::from(5),
     };
     let data = vec![
-        Opens(Dir::Uni, our_uni),
-        Opens(Dir::Bi, our_bi),
-        Says(our_bi, b"answer".to_vec(), true),
-        Says(
+        opens(our_uni),
+        opens(our_bi),
+        says(our_bi, b"answer".to_vec(), true),
+        says(
             uni(4),
             [header(Dir::Uni), b"payload of some length".to_vec()].concat(),
             true,
         ),
-        Says(
+        says(
             bi(4),
             [header(Dir::Bi), b"question".to_vec()].concat(),
             false,
         ),
-        Says(uni(3), b" and late".to_vec(), true),
+        says(uni(3), b" and late".to_vec(), true),
         // 0x41 and the session id in longer forms than they need.
-        Says(
+        says(
             bi(5),
             [&[0x80, 0, 0, 0x41, 0x40, 0][..], b"long"].concat(),
             true,
         ),
-        Says(uni(5), tlv(0x21, b"unknown"), true),
-        Resets(bi(4)),
-        Says(uni(6), header(Dir::Uni), true),
-        Says(control, [goaway, grease(b"more")].concat(), false),
+        says(uni(5), tlv(0x21, b"unknown"), true),
+        Step::Input(Input::StreamReset {
+            stream: bi(4),
+            code: 0x10c,
+            final_size: None,
+        }),
+        says(uni(6), header(Dir::Uni), true),
+        says(uni(0), [goaway, grease(b"more")].concat(), false),
     ];
     [
-        vec![Says(control, settings, false)],
+        vec![says(uni(0), settings, false)],
         early,
         request,
         qpack,
@@ -221,19 +245,15 @@ fn shredded_close() -> Vec<u8> {
 }
 
 /// What never becomes a session, or ends the connection.
-fn short_ones(side: Side) -> Vec<(&'static str, Vec<Turn>)> {
-    let settings = |side| {
-        let control = match side {
-            Side::Client => 3,
-            Side::Server => 2,
-        };
-        Says(control, peer_settings(side, Dialect::Draft02), false)
+fn short_ones(side: Side) -> Vec<(&'static str, Vec<Step>)> {
+    let settings = || {
+        let control = StreamId::new(side.other(), Dir::Uni, 0);
+        says(control, peer_settings(side, Dialect::Draft02), false)
     };
     match side {
         Side::Client => {
-            let answered = |bytes: Vec<u8>, fin| {
-                vec![settings(Side::Client), Connects, Says(CONNECT, bytes, fin)]
-            };
+            let answered =
+                |bytes: Vec<u8>, fin| vec![settings(), connects(), says(CONNECT, bytes, fin)];
             vec![
                 (
                     "rejected, with a body",
@@ -245,11 +265,11 @@ fn short_ones(side: Side) -> Vec<(&'static str, Vec<Turn>)> {
                 ("dynamic table", answered(tlv(0x01, &[0x02, 0x00]), false)),
                 (
                     "a stream that is none",
-                    vec![settings(side), Says(1, vec![0x40, 0x42], false)],
+                    vec![settings(), says(1, vec![0x40, 0x42], false)],
                 ),
                 (
                     "a second SETTINGS",
-                    vec![settings(side), Says(3, tlv(0x04, b""), false)],
+                    vec![settings(), says(3, tlv(0x04, b""), false)],
                 ),
             ]
         }
@@ -264,51 +284,48 @@ fn short_ones(side: Side) -> Vec<(&'static str, Vec<Turn>)> {
                 (
                     "before the SETTINGS",
                     vec![
-                        Says(CONNECT, connect_request("webtransport"), false),
-                        Says(4, connect_request("webtransport"), false),
-                        settings(side),
-                        Accepts,
+                        says(CONNECT, connect_request("webtransport"), false),
+                        says(4, connect_request("webtransport"), false),
+                        settings(),
+                        accepts(),
                     ],
                 ),
                 (
                     "withdrawn",
                     vec![
-                        settings(side),
-                        Says(CONNECT, connect_request("webtransport"), true),
+                        settings(),
+                        says(CONNECT, connect_request("webtransport"), true),
                     ],
                 ),
                 (
                     "not ours",
                     vec![
-                        settings(side),
-                        Says(0, [get.clone(), data_frame(b"body")].concat(), true),
-                        Says(4, connect_request("websocket"), false),
-                        Says(8, tlv(0x01, &[0, 0, 0xd9]), false),
-                        Says(12, vec![0x01], true),
+                        settings(),
+                        says(0, [get.clone(), data_frame(b"body")].concat(), true),
+                        says(4, connect_request("websocket"), false),
+                        says(8, tlv(0x01, &[0, 0, 0xd9]), false),
+                        says(12, vec![0x01], true),
                     ],
                 ),
                 (
                     "HTTP/2",
-                    vec![settings(side), Says(0, tlv(0x06, b"ping"), false)],
+                    vec![settings(), says(0, tlv(0x06, b"ping"), false)],
                 ),
-                (
-                    "a push",
-                    vec![settings(side), Says(6, vec![0x01, 0x00], false)],
-                ),
+                ("a push", vec![settings(), says(6, vec![0x01, 0x00], false)]),
                 (
                     "no SETTINGS",
-                    vec![Says(2, [vec![0x00], grease(b"")].concat(), false)],
+                    vec![says(2, [vec![0x00], grease(b"")].concat(), false)],
                 ),
                 (
                     "0x41 in the middle",
                     vec![
-                        settings(side),
-                        Says(0, [get, vec![0x40, 0x41, 0x00]].concat(), false),
+                        settings(),
+                        says(0, [get, vec![0x40, 0x41, 0x00]].concat(), false),
                     ],
                 ),
                 (
                     "an id that is none",
-                    vec![settings(side), Says(4, stream_header(Dir::Bi, 3), true)],
+                    vec![settings(), says(4, stream_header(Dir::Bi, 3), true)],
                 ),
             ]
         }
@@ -361,124 +378,91 @@ struct Told {
 
 fn tell(
     side: Side,
-    turns: &[Turn],
+    steps: &[Step],
     mut cuts: impl FnMut(&[u8], bool) -> Vec<(Bytes, bool)>,
 ) -> Told {
-    let config = Arc::new(Config::default());
-    #[expect(clippy::disallowed_methods, reason = "any time will do")]
-    let now = Instant::now();
-    let mut connection = match side {
-        Side::Client => Connection::client(config),
-        Side::Server => Connection::server(config),
-    };
+    let mut rig = Rig::before_start(side, Config::default(), Dialect::Draft02);
     let mut told = Told::default();
     let control = StreamId::new(side, Dir::Uni, 0);
-    connection.start(now, control, Transport::new(Support::Yes));
-    listen(&mut connection, now, &mut told);
-    let session = SessionId::try_from(StreamId::from(CONNECT)).unwrap();
-    for turn in turns {
-        match turn {
-            &Says(stream, ref data, fin) => {
-                for (data, fin) in cuts(data, fin) {
-                    let stream = stream.into();
-                    connection.handle(now, Input::StreamData { stream, data, fin });
-                    listen(&mut connection, now, &mut told);
-                }
+    rig.connection
+        .start(rig.now, control, Transport::new(Support::Yes));
+    told.listen(&mut rig);
+    for step in steps {
+        if let &Step::Input(Input::StreamData {
+            stream,
+            ref data,
+            fin,
+        }) = step
+        {
+            for (data, fin) in cuts(data, fin) {
+                rig.handle(Input::StreamData { stream, data, fin });
+                told.listen(&mut rig);
             }
-            &Resets(stream) => connection.handle(
-                now,
-                Input::StreamReset {
-                    stream: stream.into(),
-                    code: 0x10c,
-                    final_size: None,
-                },
-            ),
-            &Stops(stream) => connection.handle(
-                now,
-                Input::StreamStopped {
-                    stream: stream.into(),
-                    code: WT_SESSION_GONE,
-                },
-            ),
-            Datagram(data) => {
-                let data = data.clone().into();
-                connection.handle(now, Input::DatagramReceived { data });
-            }
-            Connects => {
-                let request = Request::new("https://example.org/game".parse().unwrap());
-                let permit = connection.connect(now, &request).unwrap();
-                assert_eq!(permit.bind(CONNECT.into()), session);
-            }
-            Accepts => connection
-                .accept(now, session, Response::default())
-                .unwrap(),
-            &Opens(dir, stream) => connection.open(session, dir).unwrap().bind(stream.into()),
-            Closes => connection.close(now, session, 1, "ours"),
+            continue;
         }
-        listen(&mut connection, now, &mut told);
+        step.clone().apply(rig.now, &mut rig.connection);
+        let heard = told.listen(&mut rig);
+        let is_command = !matches!(step, Step::Input(_));
+        assert!(heard > 0 || !is_command, "{step:?} did nothing");
     }
-    forget_what_is_void(&mut told.actions, turns);
-    told.stats = connection.stats();
+    told.forget_what_is_void(steps);
+    told.stats = rig.connection.stats();
     told
 }
 
-/// Two things are as good as never said, and whether they are depends on what comes in one chunk: our
-/// FIN on a stream that we then reset, and STOP_SENDING on a stream that the peer finishes anyway.
-fn forget_what_is_void(actions: &mut Vec<Action>, turns: &[Turn]) {
-    let is_finished = |id: StreamId| {
-        let finishes = |turn: &Turn| matches!(turn, &Says(stream, _, true) if id == stream.into());
-        turns.iter().any(finishes)
-    };
-    let resets: Vec<_> = actions
-        .iter()
-        .filter_map(|action| match action {
-            Action::Reset { stream, .. } => Some(*stream),
+impl Told {
+    /// Two things are as good as never said, and whether they are depends on what comes in one chunk:
+    /// our FIN on a stream that we then reset, and STOP_SENDING on a stream that the peer finishes
+    /// anyway.
+    fn forget_what_is_void(&mut self, steps: &[Step]) {
+        let finished = |step: &Step| match *step {
+            Step::Input(Input::StreamData {
+                stream, fin: true, ..
+            }) => Some(stream),
             _ => None,
-        })
-        .collect();
-    actions.retain(|action| match action {
-        Action::Write { stream, data, fin } => {
-            !(data.is_empty() && *fin && resets.contains(stream))
-        }
-        Action::StopSending { stream, .. } => !is_finished(*stream),
-        _ => true,
-    });
-}
+        };
+        let finished: Vec<_> = steps.iter().filter_map(finished).collect();
+        let resets: Vec<_> = self
+            .actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::Reset { stream, .. } => Some(*stream),
+                _ => None,
+            })
+            .collect();
+        self.actions.retain(|action| match action {
+            Action::Write { stream, data, fin } => {
+                !(data.is_empty() && *fin && resets.contains(stream))
+            }
+            Action::StopSending { stream, .. } => !finished.contains(stream),
+            _ => true,
+        });
+    }
 
-fn listen(connection: &mut Connection, now: Instant, told: &mut Told) {
-    let Told {
-        events, actions, ..
-    } = told;
-    while let Some(output) = connection.poll() {
-        match output {
-            Output::Event(event) => match (events.last_mut(), event) {
-                (
-                    Some(Event::StreamData {
-                        stream: last,
-                        data: front,
-                        fin: last_fin,
-                        ..
-                    }),
-                    Event::StreamData {
-                        stream, data, fin, ..
-                    },
-                ) if *last == stream && !*last_fin => {
-                    *front = join(front, &data);
-                    *last_fin = fin;
-                }
-                (_, event) => events.push(event),
-            },
-            Output::Action(action) => {
-                if let Action::Write {
-                    stream,
-                    ref data,
-                    fin,
-                } = action
-                {
-                    let len = data.len();
-                    connection.handle(now, Input::Written { stream, len, fin });
-                }
-                match (actions.last_mut(), action) {
+    /// Takes in what there is to poll, and gives how much that was.
+    fn listen(&mut self, rig: &mut Rig) -> usize {
+        let outputs = rig.outputs();
+        let heard = outputs.len();
+        for output in outputs {
+            match output {
+                Output::Event(event) => match (self.events.last_mut(), event) {
+                    (
+                        Some(Event::StreamData {
+                            stream: last,
+                            data: front,
+                            fin: last_fin,
+                            ..
+                        }),
+                        Event::StreamData {
+                            stream, data, fin, ..
+                        },
+                    ) if *last == stream && !*last_fin => {
+                        *front = join(front, &data);
+                        *last_fin = fin;
+                    }
+                    (_, event) => self.events.push(event),
+                },
+                Output::Action(action) => match (self.actions.last_mut(), action) {
                     (
                         Some(Action::Write {
                             stream: last,
@@ -490,10 +474,11 @@ fn listen(connection: &mut Connection, now: Instant, told: &mut Told) {
                         *front = join(front, &data);
                         *last_fin = fin;
                     }
-                    (_, action) => actions.push(action),
-                }
+                    (_, action) => self.actions.push(action),
+                },
             }
         }
+        heard
     }
 }
 
@@ -521,9 +506,9 @@ fn bytewise(data: &[u8], fin: bool) -> Vec<(Bytes, bool)> {
 #[test]
 fn byte_by_byte_is_the_same() {
     for side in [Side::Client, Side::Server] {
-        for (name, turns) in conversations(side) {
-            let as_said = tell(side, &turns, whole);
-            assert_eq!(tell(side, &turns, bytewise), as_said, "{side:?}: {name}");
+        for (name, steps) in conversations(side) {
+            let as_said = tell(side, &steps, whole);
+            assert_eq!(tell(side, &steps, bytewise), as_said, "{side:?}: {name}");
         }
     }
 }
@@ -531,10 +516,10 @@ fn byte_by_byte_is_the_same() {
 #[test]
 fn one_cut_anywhere_is_the_same() {
     for side in [Side::Client, Side::Server] {
-        for (name, turns) in conversations(side) {
-            let as_said = tell(side, &turns, whole);
-            let longest = turns.iter().map(|turn| match turn {
-                Says(_, data, _) => data.len(),
+        for (name, steps) in conversations(side) {
+            let as_said = tell(side, &steps, whole);
+            let longest = steps.iter().map(|step| match step {
+                Step::Input(Input::StreamData { data, .. }) => data.len(),
                 _ => 0,
             });
             for at in 0..longest.max().unwrap_or(0).min(200) {
@@ -542,7 +527,7 @@ fn one_cut_anywhere_is_the_same() {
                     let (front, back) = data.split_at(at.min(data.len()));
                     [whole(front, false), whole(back, fin)].concat()
                 };
-                let cut = tell(side, &turns, cut);
+                let cut = tell(side, &steps, cut);
                 assert_eq!(cut, as_said, "{side:?}: {name}, at {at}");
             }
         }
@@ -572,12 +557,12 @@ proptest! {
         cuts in vec(cuts(), 1..12),
     ) {
         let conversations = conversations(side);
-        let (name, turns) = which.get(&conversations);
+        let (name, steps) = which.get(&conversations);
         let mut next = cuts.iter().cycle();
-        let cut = tell(side, turns, |data, fin| match next.next() {
+        let cut = tell(side, steps, |data, fin| match next.next() {
             Some(cuts) => cuts.pieces(data, fin),
             None => whole(data, fin),
         });
-        prop_assert_eq!(cut, tell(side, turns, whole), "{}", name);
+        prop_assert_eq!(cut, tell(side, steps, whole), "{}", name);
     }
 }

@@ -9,121 +9,61 @@ use proptest::{collection::vec, prelude::*};
 use webtransport_session::{
     Config, ConnectError, Connection, ConnectionLost, Deadlines, Dialect, Dir, Input, OpenError,
     Protocol, Rejection, Request, Response, SendError, SessionId, Side, StreamId, Support,
-    Transport,
+    Transport, trace::Step,
 };
 
 use crate::{
     support::{
-        WT_SESSION_GONE, close_frame, connect_request, data_frame, grease, headers, peer_settings,
-        response, stream_header, tlv, varint,
+        CONNECT, WT_SESSION_GONE, close_frame, connect_request, data_frame, grease, headers,
+        peer_settings, request, response, stream_header, tlv, varint,
     },
     watch::Watched,
 };
 
 /// Something that happens, or that somebody does.
 #[derive(Clone, Debug)]
-enum Step {
-    // QUIC and the peer
-    Start {
-        control: u64,
-    },
-    Data {
-        stream: u64,
-        data: Bytes,
-        fin: bool,
-    },
-    Reset {
-        stream: u64,
-        code: u64,
-    },
-    Stop {
-        stream: u64,
-        code: u64,
-    },
-    Written {
-        stream: u64,
-        len: usize,
-        fin: bool,
-    },
-    Writable {
-        stream: u64,
-    },
-    Available {
-        dir: Dir,
-    },
-    Datagram {
-        data: Bytes,
-    },
-    Lost {
-        reason: ConnectionLost,
-    },
-    Timeout,
+enum Turn {
+    Call(Step),
+    /// All actions; what is written is answered as QUIC does when all is well.
+    Perform,
     Wait {
         millis: u64,
     },
     GoBack {
         millis: u64,
     },
-    // the host
-    Poll,
-    PollAction,
-    PollAll,
-    /// All actions; what is written is answered as QUIC does when all is well.
-    Perform,
-    // the application
-    Connect {
-        bind: Option<u64>,
-    },
-    Accept {
-        session: u64,
-        protocol: bool,
-    },
-    Reject {
-        session: u64,
-        status: u16,
-    },
-    Drain {
-        session: u64,
-    },
-    Close {
-        session: u64,
-        code: u32,
-    },
-    GoAway,
-    Shutdown,
-    Open {
-        session: u64,
-        dir: Dir,
-        bind: Option<u64>,
-    },
-    Grease {
-        bind: Option<u64>,
-    },
-    Credit {
-        stream: u64,
-        spend: usize,
-    },
-    Finish {
-        stream: u64,
-    },
-    ResetOurs {
-        stream: u64,
-    },
-    StopTheirs {
-        stream: u64,
-    },
-    Pause {
-        stream: u64,
-    },
-    Resume {
-        stream: u64,
-    },
+}
+
+use Turn::Call;
+
+const POLL_ALL: Turn = Call(Step::Poll { times: u64::MAX });
+
+fn input(input: Input) -> Turn {
+    Call(Step::Input(input))
+}
+
+fn data(stream: impl Into<StreamId>, data: Vec<u8>, fin: bool) -> Turn {
+    let (stream, data) = (stream.into(), data.into());
+    input(Input::StreamData { stream, data, fin })
+}
+
+fn start(control: StreamId) -> Turn {
+    Call(Step::Start {
+        control,
+        transport: Transport::new(Support::Yes),
+        remembered: None,
+    })
+}
+
+fn connect(bound: Option<StreamId>) -> Turn {
+    let request = Box::new(request());
+    Call(Step::Connect { request, bound })
 }
 
 // ---- what is drawn
 
 /// Mostly ids that mean something; sometimes ones that cannot.
-fn stream() -> impl Strategy<Value = u64> {
+fn id() -> impl Strategy<Value = u64> {
     prop_oneof![
         20 => 0..24u64,
         1 => Just((1 << 62) - 4),
@@ -132,8 +72,19 @@ fn stream() -> impl Strategy<Value = u64> {
     ]
 }
 
-fn session() -> impl Strategy<Value = u64> {
-    prop_oneof![8 => Just(0), 4 => Just(4), 2 => Just(8), 1 => stream()]
+fn stream() -> impl Strategy<Value = StreamId> {
+    id().prop_map(StreamId::from)
+}
+
+/// What the peer says is a session.
+fn session_id() -> impl Strategy<Value = u64> {
+    prop_oneof![8 => Just(0), 4 => Just(4), 2 => Just(8), 1 => id()]
+}
+
+fn session() -> impl Strategy<Value = SessionId> {
+    session_id().prop_filter_map("no session", |id| {
+        SessionId::try_from(StreamId::from(id)).ok()
+    })
 }
 
 fn dir() -> impl Strategy<Value = Dir> {
@@ -160,7 +111,7 @@ fn phrase() -> impl Strategy<Value = Vec<u8>> {
         4 => Just(response("200")),
         1 => prop_oneof![Just("103"), Just("404"), Just("101"), Just("204")].prop_map(response),
         1 => Just(headers(&[(":method", "GET"), (":scheme", "https"), (":path", "/")])),
-        8 => (dir(), session()).prop_map(|(dir, id)| stream_header(dir, id & ((1 << 62) - 1))),
+        8 => (dir(), session_id()).prop_map(|(dir, id)| stream_header(dir, id & ((1 << 62) - 1))),
         2 => (any::<u32>(), "[a-z]{0,9}").prop_map(|(code, text)| close_frame(code, text.as_bytes())),
         2 => capsule().prop_map(|capsule| data_frame(&capsule)),
         1 => Just(grease(b"grease")),
@@ -198,20 +149,12 @@ fn lost() -> impl Strategy<Value = ConnectionLost> {
 }
 
 /// Bytes that make sense on the stream that they come on, at the right time.
-fn fitting(side: Side) -> impl Strategy<Value = Step> {
+fn fitting(side: Side) -> impl Strategy<Value = Turn> {
     let head = match side {
         Side::Client => response("200"),
         Side::Server => connect_request("webtransport"),
     };
-    let (control, peer) = match side {
-        Side::Client => (3, Side::Server),
-        Side::Server => (2, Side::Client),
-    };
-    let on = |stream: StreamId, data: Vec<u8>, fin| Step::Data {
-        stream: stream.into(),
-        data: data.into(),
-        fin,
-    };
+    let peer = side.other();
     let body = prop_oneof![
         4 => capsule().prop_map(|capsule| data_frame(&capsule)),
         3 => "[a-z]{0,3}".prop_map(|text| close_frame(7, text.as_bytes())),
@@ -220,94 +163,112 @@ fn fitting(side: Side) -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         2 => (prop_oneof![1 => 0..1u64, 9 => 1..5u64], 0..4u8).prop_map(move |(n, end)| {
-            on(StreamId::new(Side::Client, Dir::Bi, n), head.clone(), end == 0)
+            data(StreamId::new(Side::Client, Dir::Bi, n), head.clone(), end == 0)
         }),
         4 => (prop_oneof![9 => 0..1u64, 1 => 1..4u64], body, 0..4u8).prop_map(move |(n, body, end)| {
-            on(StreamId::new(Side::Client, Dir::Bi, n), body, end == 0)
+            data(StreamId::new(Side::Client, Dir::Bi, n), body, end == 0)
         }),
         4 => (dir(), 1..6u64, 0..3u64, any::<bool>()).prop_map(move |(dir, n, session, fin)| {
             let header = stream_header(dir, 4 * session);
-            on(StreamId::new(peer, dir, n), [header, b"payload".to_vec()].concat(), fin)
+            data(StreamId::new(peer, dir, n), [header, b"payload".to_vec()].concat(), fin)
         }),
         4 => (dir(), 1..6u64, any::<bool>()).prop_map(move |(dir, n, fin)| {
             // Payload of a stream that has begun, the beginning of one that has not.
-            on(StreamId::new(peer, dir, n), stream_header(dir, 0), fin)
+            data(StreamId::new(peer, dir, n), stream_header(dir, 0), fin)
         }),
-        1 => (0..4u64).prop_map(move |n| on(StreamId::from(control), tlv(0x07, &varint(4 * n)), false)),
+        1 => (0..4u64).prop_map(move |n| data(control(peer), tlv(0x07, &varint(4 * n)), false)),
         1 => (0..6u64, 0..9u8).prop_map(move |(n, urgency)| {
             let value = format!("u={urgency}");
             let update = [varint(4 * n), value.into_bytes()].concat();
             // Only a server takes it.
             let kind = if side == Side::Server { 0xf0700 } else { 0x40 };
-            on(StreamId::from(control), tlv(kind, &update), false)
+            data(control(peer), tlv(kind, &update), false)
         }),
     ]
 }
 
-fn fact(side: Side) -> impl Strategy<Value = Step> {
+fn fact(side: Side) -> impl Strategy<Value = Turn> {
     prop_oneof![
         40 => fitting(side),
-        4 => (stream(), vec(phrase(), 0..3), any::<bool>()).prop_map(|(stream, data, fin)| {
-            Step::Data { stream, data: data.concat().into(), fin }
+        4 => (stream(), vec(phrase(), 0..3), any::<bool>())
+            .prop_map(|(stream, phrases, fin)| data(stream, phrases.concat(), fin)),
+        1 => stream().prop_map(start),
+        6 => (facts_on(), code()).prop_map(|(stream, code)| {
+            input(Input::StreamReset { stream, code, final_size: Some(code) })
         }),
-        1 => stream().prop_map(|control| Step::Start { control }),
-        6 => (facts_on(), code()).prop_map(|(stream, code)| Step::Reset { stream, code }),
-        6 => (facts_on(), code()).prop_map(|(stream, code)| Step::Stop { stream, code }),
+        6 => (facts_on(), code())
+            .prop_map(|(stream, code)| input(Input::StreamStopped { stream, code })),
         6 => (stream(), 0..80usize, any::<bool>())
-            .prop_map(|(stream, len, fin)| Step::Written { stream, len, fin }),
-        6 => stream().prop_map(|stream| Step::Writable { stream }),
-        2 => dir().prop_map(|dir| Step::Available { dir }),
-        8 => (session(), vec(any::<u8>(), 0..4)).prop_map(|(id, payload)| Step::Datagram {
-            data: [varint(id / 4), payload].concat().into(),
+            .prop_map(|(stream, len, fin)| input(Input::Written { stream, len, fin })),
+        6 => stream().prop_map(|stream| input(Input::StreamWritable { stream })),
+        2 => dir().prop_map(|dir| input(Input::StreamsAvailable { dir })),
+        8 => (session_id(), vec(any::<u8>(), 0..4)).prop_map(|(id, payload)| {
+            input(Input::DatagramReceived { data: [varint(id / 4), payload].concat().into() })
         }),
-        8 => Just(Step::Timeout),
-        8 => (0..4000u64).prop_map(|millis| Step::Wait { millis }),
-        2 => (0..4000u64).prop_map(|millis| Step::GoBack { millis }),
+        8 => Just(input(Input::Timeout)),
+        8 => (0..4000u64).prop_map(|millis| Turn::Wait { millis }),
+        2 => (0..4000u64).prop_map(|millis| Turn::GoBack { millis }),
     ]
 }
 
 /// Not the control streams, most of the time: their end is the end of all.
-fn facts_on() -> impl Strategy<Value = u64> {
-    stream().prop_map(|stream| match stream {
-        2 | 3 => stream + 4,
-        other => other,
+fn facts_on() -> impl Strategy<Value = StreamId> {
+    id().prop_map(|id| match id {
+        2 | 3 => StreamId::from(id + 4),
+        other => StreamId::from(other),
     })
 }
 
-fn command() -> impl Strategy<Value = Step> {
+fn call() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => Just(Step::Poll),
-        4 => Just(Step::PollAction),
-        2 => Just(Step::PollAll),
-        12 => Just(Step::Perform),
-        4 => proptest::option::weighted(0.9, prop_oneof![
-            2 => Just(0), 2 => Just(4), 1 => Just(8), 1 => stream(),
-        ]).prop_map(|bind| Step::Connect { bind }),
-        8 => (session(), any::<bool>())
-            .prop_map(|(session, protocol)| Step::Accept { session, protocol }),
-        2 => (session(), 100..600u16)
-            .prop_map(|(session, status)| Step::Reject { session, status }),
+        4 => Just(Step::Poll { times: 1 }),
+        4 => Just(Step::PollAction { times: 1 }),
+        2 => Just(Step::Poll { times: u64::MAX }),
+        8 => (session(), any::<bool>()).prop_map(|(session, chooses)| {
+            let protocol = chooses.then(|| Protocol::try_from("never offered").unwrap());
+            let response = protocol.into_iter().fold(Response::default(), Response::protocol);
+            Step::Accept { session, response: Box::new(response) }
+        }),
+        2 => (session(), 100..600u16).prop_map(|(session, status)| {
+            let rejection = Rejection::from(StatusCode::from_u16(status).unwrap());
+            Step::Reject { session, rejection: Box::new(rejection) }
+        }),
         2 => session().prop_map(|session| Step::Drain { session }),
-        2 => (session(), any::<u32>()).prop_map(|(session, code)| Step::Close { session, code }),
+        2 => (session(), any::<u32>()).prop_map(|(session, code)| {
+            Step::Close { session, code, message: "closed".into() }
+        }),
         6 => (session(), dir(), proptest::option::weighted(0.9, stream()))
-            .prop_map(|(session, dir, bind)| Step::Open { session, dir, bind }),
-        1 => proptest::option::weighted(0.9, stream()).prop_map(|bind| Step::Grease { bind }),
-        4 => (stream(), 0..9usize).prop_map(|(stream, spend)| Step::Credit { stream, spend }),
+            .prop_map(|(session, dir, bound)| Step::Open { session, dir, bound }),
+        1 => stream().prop_map(|bound| Step::Grease { bound }),
+        4 => (stream(), 0..9usize)
+            .prop_map(|(stream, spent)| Step::Credit { stream, spent: Some(spent) }),
         2 => stream().prop_map(|stream| Step::Finish { stream }),
-        2 => stream().prop_map(|stream| Step::ResetOurs { stream }),
-        2 => stream().prop_map(|stream| Step::StopTheirs { stream }),
+        2 => stream().prop_map(|stream| Step::Reset { stream, code: 1 }),
+        2 => stream().prop_map(|stream| Step::Stop { stream, code: 2 }),
         2 => stream().prop_map(|stream| Step::Pause { stream }),
         2 => stream().prop_map(|stream| Step::Resume { stream }),
     ]
 }
 
+fn command() -> impl Strategy<Value = Turn> {
+    let stream = prop_oneof![2 => Just(0), 2 => Just(4), 1 => Just(8), 1 => id()];
+    let stream = stream.prop_map(StreamId::from);
+    prop_oneof![
+        45 => call().prop_map(Call),
+        12 => Just(Turn::Perform),
+        4 => proptest::option::weighted(0.9, stream).prop_map(connect),
+    ]
+}
+
 /// What ends everything is rare, or nothing else would happen.
-fn steps(side: Side) -> impl Strategy<Value = Vec<Step>> {
+fn turns(side: Side) -> impl Strategy<Value = Vec<Turn>> {
+    let (code, message) = (1, "shut down".into());
     let rare = prop_oneof![
-        vec(any::<u8>(), 0..3).prop_map(|data| Step::Datagram { data: data.into() }),
-        Just(Step::GoAway),
-        Just(Step::Shutdown),
-        lost().prop_map(|reason| Step::Lost { reason }),
+        vec(any::<u8>(), 0..3)
+            .prop_map(|data| input(Input::DatagramReceived { data: data.into() })),
+        Just(Call(Step::GoAway)),
+        Just(Call(Step::Shutdown { code, message })),
+        lost().prop_map(|reason| input(Input::ConnectionClosed { reason })),
     ];
     vec(
         prop_oneof![60 => fact(side), 60 => command(), 1 => rare],
@@ -338,64 +299,69 @@ fn beginning() -> impl Strategy<Value = Beginning> {
     ]
 }
 
-/// The steps that lead there.
-fn prelude(side: Side, beginning: Beginning) -> Vec<Step> {
-    let (control, ours) = match side {
-        Side::Client => (3, 2),
-        Side::Server => (2, 3),
+/// The control stream of a side.
+fn control(side: Side) -> StreamId {
+    StreamId::new(side, Dir::Uni, 0)
+}
+
+/// What leads there.
+fn prelude(side: Side, beginning: Beginning) -> Vec<Turn> {
+    let peer = side.other();
+    let connect_stream = StreamId::from(CONNECT);
+    let session = SessionId::try_from(connect_stream).unwrap();
+    let hears = |stream, bytes| data(stream, bytes, false);
+    let (request, answer) = match side {
+        Side::Client => (
+            connect(Some(connect_stream)),
+            hears(connect_stream, response("200")),
+        ),
+        Side::Server => (
+            hears(connect_stream, connect_request("webtransport")),
+            Call(Step::Accept {
+                session,
+                response: Box::default(),
+            }),
+        ),
     };
-    let data = |stream: u64, data: Vec<u8>| Step::Data {
-        stream,
-        data: data.into(),
-        fin: false,
-    };
-    let request = match side {
-        Side::Client => Step::Connect { bind: Some(0) },
-        Side::Server => data(0, connect_request("webtransport")),
-    };
-    let answer = match side {
-        Side::Client => data(0, response("200")),
-        Side::Server => Step::Accept {
-            session: 0,
-            protocol: false,
-        },
+    let hears_of = |dir, n| hears(StreamId::new(peer, dir, n), stream_header(dir, CONNECT));
+    let opens = |dir, n| {
+        let bound = Some(StreamId::new(side, dir, n));
+        Call(Step::Open {
+            session,
+            dir,
+            bound,
+        })
     };
     let (their_bi, our_bi) = match side {
-        Side::Client => (1, 8),
-        Side::Server => (8, 1),
-    };
-    let open = |dir, bind| Step::Open {
-        session: 0,
-        dir,
-        bind: Some(bind),
+        Side::Client => (0, 2),
+        Side::Server => (2, 0),
     };
     let stages = [
-        (Beginning::Started, vec![Step::Start { control: ours }]),
+        (Beginning::Started, vec![start(control(side))]),
         (
             Beginning::Ready,
-            vec![data(control, peer_settings(side, Dialect::Draft02))],
+            vec![hears(control(peer), peer_settings(side, Dialect::Draft02))],
         ),
         (Beginning::Requested, vec![request]),
         (Beginning::Open, vec![answer]),
         (
             Beginning::Busy,
             vec![
-                data(control + 4, stream_header(Dir::Uni, 0)),
-                data(their_bi, stream_header(Dir::Bi, 0)),
-                open(Dir::Uni, ours + 4),
-                open(Dir::Bi, our_bi),
+                hears_of(Dir::Uni, 1),
+                hears_of(Dir::Bi, their_bi),
+                opens(Dir::Uni, 1),
+                opens(Dir::Bi, our_bi),
             ],
         ),
     ];
-    let mut steps = Vec::new();
-    for (stage, stage_steps) in stages {
+    let mut turns = Vec::new();
+    for (stage, stage_turns) in stages {
         if stage <= beginning {
-            steps.extend(stage_steps);
-            steps.push(Step::Perform);
-            steps.push(Step::PollAll);
+            turns.extend(stage_turns);
+            turns.extend([Turn::Perform, POLL_ALL]);
         }
     }
-    steps
+    turns
 }
 
 fn config() -> Config {
@@ -421,15 +387,20 @@ fn config() -> Config {
 
 // ---- what is done
 
-fn run(side: Side, steps: &[Step]) -> Vec<String> {
+fn run(side: Side, turns: &[Turn]) -> Vec<String> {
     let config = Arc::new(config());
     let connection = match side {
         Side::Client => Connection::client(config),
         Side::Server => Connection::server(config),
     };
     let mut watched = Watched::new(connection);
-    for step in steps {
-        take(&mut watched, step);
+    for turn in turns {
+        match turn {
+            Call(step) => call_and_ask(&mut watched, step.clone()),
+            Turn::Perform => watched.perform(),
+            &Turn::Wait { millis } => watched.wait(Duration::from_millis(millis)),
+            &Turn::GoBack { millis } => watched.go_back(Duration::from_millis(millis)),
+        }
         let wake = watched.next_wake();
         watched.say(wake);
     }
@@ -437,122 +408,45 @@ fn run(side: Side, steps: &[Step]) -> Vec<String> {
     watched.log
 }
 
-fn take(watched: &mut Watched, step: &Step) {
-    match *step {
-        Step::Start { control } => {
-            let (now, transport) = (watched.now(), Transport::new(Support::Yes));
-            watched.connection.start(now, control.into(), transport);
+/// `Step::apply` drops the answers of commands: those that give one are made here.
+fn call_and_ask(watched: &mut Watched, step: Step) {
+    let answer = match step {
+        Step::Connect { request, bound } => return request_session(watched, &request, bound),
+        Step::Open {
+            session,
+            dir,
+            bound,
+        } => return open(watched, session, dir, bound),
+        Step::Credit { stream, spent } => return credit(watched, stream, spent.unwrap()),
+        Step::Accept { session, response } => {
+            let now = watched.now();
+            format!("{:?}", watched.connection.accept(now, session, *response))
         }
-        Step::Data {
-            stream,
-            ref data,
-            fin,
-        } => watched.handle(Input::StreamData {
-            stream: stream.into(),
-            data: data.clone(),
-            fin,
-        }),
-        Step::Reset { stream, code } => watched.handle(Input::StreamReset {
-            stream: stream.into(),
-            code,
-            final_size: Some(code),
-        }),
-        Step::Stop { stream, code } => watched.handle(Input::StreamStopped {
-            stream: stream.into(),
-            code,
-        }),
-        Step::Written { stream, len, fin } => watched.handle(Input::Written {
-            stream: stream.into(),
-            len,
-            fin,
-        }),
-        Step::Writable { stream } => watched.handle(Input::StreamWritable {
-            stream: stream.into(),
-        }),
-        Step::Available { dir } => watched.handle(Input::StreamsAvailable { dir }),
-        Step::Datagram { ref data } => {
-            watched.handle(Input::DatagramReceived { data: data.clone() })
+        Step::Reject { session, rejection } => {
+            let now = watched.now();
+            format!("{:?}", watched.connection.reject(now, session, *rejection))
         }
-        Step::Lost { ref reason } => watched.handle(Input::ConnectionClosed {
-            reason: reason.clone(),
-        }),
-        Step::Timeout => watched.timeout(),
-        Step::Wait { millis } => watched.wait(Duration::from_millis(millis)),
-        Step::GoBack { millis } => watched.go_back(Duration::from_millis(millis)),
-        Step::Poll => drop(watched.poll()),
-        Step::PollAction => drop(watched.poll_action()),
-        Step::PollAll => watched.poll_all(),
-        Step::Perform => watched.perform(),
-        Step::Connect { bind } => connect(watched, bind),
-        Step::Accept { session, protocol } => with_session(watched, session, |watched, session| {
-            let mut response = Response::default();
-            if protocol {
-                response = response.protocol(Protocol::try_from("never offered").unwrap());
-            }
-            let now = watched.now();
-            let answer = watched.connection.accept(now, session, response);
-            watched.say(answer);
-        }),
-        Step::Reject { session, status } => with_session(watched, session, |watched, session| {
-            let rejection = Rejection::from(StatusCode::from_u16(status).unwrap());
-            let now = watched.now();
-            let answer = watched.connection.reject(now, session, rejection);
-            watched.say(answer);
-        }),
-        Step::Drain { session } => with_session(watched, session, |watched, session| {
-            watched.connection.drain(session);
-        }),
-        Step::Close { session, code } => with_session(watched, session, |watched, session| {
-            let now = watched.now();
-            watched.connection.close(now, session, code, "closed");
-        }),
-        Step::GoAway => watched.connection.go_away(),
-        Step::Shutdown => {
-            let now = watched.now();
-            watched.connection.shutdown(now, 1, "shut down");
-        }
-        Step::Open { session, dir, bind } => with_session(watched, session, |watched, session| {
-            open(watched, session, dir, bind);
-        }),
-        Step::Grease { bind } => {
+        Step::Grease { bound } => {
+            let granted = watched.connection.grease().is_some();
             let permit = watched.connection.grease();
-            let bound = permit.map(|permit| bind.map(|stream| permit.bind(stream.into())));
-            watched.say(bound);
+            let bound = permit.map(|permit| permit.bind(bound));
+            assert_eq!(bound.is_some(), granted, "dropping a permit spends nothing");
+            format!("{bound:?}")
         }
-        Step::Credit { stream, spend } => credit(watched, stream.into(), spend),
-        Step::Finish { stream } => {
-            let done = watched.connection.finish(stream.into());
-            watched.say(done);
-        }
-        Step::ResetOurs { stream } => {
-            let done = watched.connection.reset(stream.into(), 1);
-            watched.say(done);
-        }
-        Step::StopTheirs { stream } => {
-            let done = watched.connection.stop(stream.into(), 2);
-            watched.say(done);
-        }
-        Step::Pause { stream } => watched.connection.pause(stream.into()),
-        Step::Resume { stream } => watched.connection.resume(stream.into()),
-    }
+        Step::Finish { stream } => format!("{:?}", watched.connection.finish(stream)),
+        Step::Reset { stream, code } => format!("{:?}", watched.connection.reset(stream, code)),
+        Step::Stop { stream, code } => format!("{:?}", watched.connection.stop(stream, code)),
+        without_answer => return watched.step(without_answer),
+    };
+    watched.log.push(answer);
 }
 
-fn with_session(watched: &mut Watched, session: u64, work: impl FnOnce(&mut Watched, SessionId)) {
-    if let Ok(session) = SessionId::try_from(StreamId::from(session)) {
-        work(watched, session);
-    }
-}
-
-fn connect(watched: &mut Watched, bind: Option<u64>) {
+fn request_session(watched: &mut Watched, request: &Request, bound: Option<StreamId>) {
     let before: BTreeSet<_> = watched.connection.sessions().collect();
-    let request = Request::new("https://example.org/game".parse().unwrap());
     let now = watched.now();
     let is_client = watched.connection.side() == Side::Client;
-    let bound = watched
-        .connection
-        .connect(now, &request)
-        .map(|permit| bind.map(|stream| permit.bind(stream.into())));
-    match bound {
+    let permit = watched.connection.connect(now, request);
+    match permit.map(|permit| bound.map(|stream| permit.bind(stream))) {
         Ok(Some(session)) => watched.bound(session, &before),
         Ok(None) => {}
         Err(error) => {
@@ -562,15 +456,15 @@ fn connect(watched: &mut Watched, bind: Option<u64>) {
     }
 }
 
-fn open(watched: &mut Watched, session: SessionId, dir: Dir, bind: Option<u64>) {
+fn open(watched: &mut Watched, session: SessionId, dir: Dir, bound: Option<StreamId>) {
     let opened = watched.connection.open(session, dir).map(|permit| {
         assert_eq!(permit.dir(), dir);
-        bind.map(|stream| permit.bind(stream.into()))
+        bound.inspect(|&stream| permit.bind(stream))
     });
-    match (opened, bind) {
-        (Ok(Some(())), Some(stream)) => watched.opened(session, stream.into()),
-        (Ok(_), _) => {}
-        (Err(error), _) => {
+    match opened {
+        Ok(Some(stream)) => watched.opened(session, stream),
+        Ok(None) => {}
+        Err(error) => {
             assert_ne!(error, OpenError::Blocked, "there is no such limit");
             watched.say(error);
         }
@@ -598,17 +492,14 @@ fn credit(watched: &mut Watched, stream: StreamId, spend: usize) {
 #[test]
 fn a_parked_stream_that_was_stopped_is_reset_once() {
     let header_and_payload = [stream_header(Dir::Bi, 0), vec![b'p'; 50]].concat();
-    let steps = [
-        Step::Stop { stream: 1, code: 7 },
-        Step::Data {
-            stream: 1,
-            data: header_and_payload.into(),
-            fin: false,
-        },
-        Step::PollAll,
+    let (stream, code) = (1.into(), 7);
+    let turns = [
+        input(Input::StreamStopped { stream, code }),
+        data(stream, header_and_payload, false),
+        POLL_ALL,
     ];
-    let steps = [prelude(Side::Client, Beginning::Requested), steps.to_vec()].concat();
-    let log = run(Side::Client, &steps);
+    let turns = [prelude(Side::Client, Beginning::Requested), turns.to_vec()].concat();
+    let log = run(Side::Client, &turns);
     let resets = log.iter().filter(|line| line.contains("Reset {"));
     assert_eq!(resets.count(), 1);
 }
@@ -616,7 +507,7 @@ fn a_parked_stream_that_was_stopped_is_reset_once() {
 #[test]
 fn nothing_is_written_to_an_id_that_cannot_be() {
     for id in [(1 << 62) + 3, u64::MAX] {
-        let log = run(Side::Server, &[Step::Start { control: id }, Step::PollAll]);
+        let log = run(Side::Server, &[start(id.into()), POLL_ALL]);
         assert!(!log.iter().any(|line| line.contains("Write")), "{log:?}");
     }
 }
@@ -627,18 +518,18 @@ proptest! {
     #[test]
     fn whatever_is_done_to_a_client_each_session_ends_once(
         beginning in beginning(),
-        steps in steps(Side::Client),
+        turns in turns(Side::Client),
     ) {
-        let steps = [prelude(Side::Client, beginning), steps].concat();
-        prop_assert_eq!(run(Side::Client, &steps), run(Side::Client, &steps));
+        let turns = [prelude(Side::Client, beginning), turns].concat();
+        prop_assert_eq!(run(Side::Client, &turns), run(Side::Client, &turns));
     }
 
     #[test]
     fn whatever_is_done_to_a_server_each_session_ends_once(
         beginning in beginning(),
-        steps in steps(Side::Server),
+        turns in turns(Side::Server),
     ) {
-        let steps = [prelude(Side::Server, beginning), steps].concat();
-        prop_assert_eq!(run(Side::Server, &steps), run(Side::Server, &steps));
+        let turns = [prelude(Side::Server, beginning), turns].concat();
+        prop_assert_eq!(run(Side::Server, &turns), run(Side::Server, &turns));
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use webtransport_session::{
-    Action, Connection, Dir, Event, Input, Output, SessionId, Side, StreamId,
+    Action, Connection, Dir, Event, Input, Output, SessionId, Side, StreamId, trace::Step,
 };
 
 pub struct Watched {
@@ -121,11 +121,25 @@ impl Watched {
         self.check_questions();
     }
 
-    /// The time has come; it must not have come again at once.
-    pub fn timeout(&mut self) {
-        self.handle(Input::Timeout);
-        if let Some(due) = self.connection.poll_timeout() {
-            assert!(due > self.told, "a deadline that has come stays");
+    /// Makes a call whose answer says nothing. A deadline that has come must not come again at once.
+    pub fn step(&mut self, step: Step) {
+        match step {
+            Step::Input(input) => {
+                let is_timeout = input == Input::Timeout;
+                self.handle(input);
+                if let Some(due) = self.connection.poll_timeout().filter(|_| is_timeout) {
+                    assert!(due > self.told, "a deadline that has come stays");
+                }
+            }
+            Step::Poll { times } => _ = (0..times).all(|_| self.poll()),
+            other => {
+                use Step::{Close, Shutdown, Start};
+                if matches!(other, Start { .. } | Close { .. } | Shutdown { .. }) {
+                    self.now();
+                }
+                let outputs = other.apply(self.now, &mut self.connection);
+                outputs.iter().for_each(|output| self.output(output));
+            }
         }
     }
 
@@ -150,41 +164,19 @@ impl Watched {
         }
     }
 
-    pub fn poll(&mut self) -> bool {
+    fn poll(&mut self) -> bool {
         let output = self.connection.poll();
-        self.log
-            .extend(output.as_ref().map(|output| format!("{output:?}")));
-        match output {
-            None => {
-                self.check_sessions();
-                false
-            }
-            Some(Output::Action(action)) => {
-                self.action(&action);
-                true
-            }
-            Some(Output::Event(event)) => {
-                self.event(&event);
-                true
-            }
+        match &output {
+            Some(output) => self.output(output),
+            None => self.check_sessions(),
         }
-    }
-
-    pub fn poll_action(&mut self) -> bool {
-        let action = self.connection.poll_action();
-        self.log
-            .extend(action.as_ref().map(|action| format!("{action:?}")));
-        if let Some(action) = &action {
-            self.action(action);
-        }
-        action.is_some()
+        output.is_some()
     }
 
     /// Performs all actions on a QUIC that takes everything.
     pub fn perform(&mut self) {
         while let Some(action) = self.connection.poll_action() {
-            self.log.push(format!("{action:?}"));
-            self.action(&action);
+            self.output(&Output::Action(action.clone()));
             if let Action::Write { stream, data, fin } = action {
                 let len = data.len();
                 self.handle(Input::Written { stream, len, fin });
@@ -192,8 +184,12 @@ impl Watched {
         }
     }
 
-    pub fn poll_all(&mut self) {
-        while self.poll() {}
+    fn output(&mut self, output: &Output) {
+        self.say(output);
+        match output {
+            Output::Action(action) => self.action(action),
+            Output::Event(event) => self.event(event),
+        }
     }
 
     fn action(&mut self, action: &Action) {
@@ -349,7 +345,7 @@ impl Watched {
         self.handle(Input::ConnectionClosed {
             reason: webtransport_session::ConnectionLost::IdleTimeout,
         });
-        self.poll_all();
+        while self.poll() {}
         assert!(self.over && self.connection.is_closed());
         assert!(self.sessions.values().all(|session| session.closed));
         assert_eq!(self.connection.poll_timeout(), None);

@@ -1,6 +1,7 @@
 //! One end of a connection under test; the test plays QUIC and the peer, byte by byte.
 //!
-//! The bytes are written here by hand, so that the crate's own codecs are not their own judge.
+//! Beside `testing::Pair`, because with two machines nobody sees what exactly one of them wrote. The
+//! bytes are written here by hand, so that the crate's own codecs are not their own judge.
 
 use std::{
     sync::Arc,

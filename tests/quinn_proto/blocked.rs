@@ -10,7 +10,7 @@ use webtransport_session::{
 };
 
 use crate::{
-    pair::{Pair, other, received},
+    pair::{Pair, received},
     setup::Setup,
 };
 
@@ -32,12 +32,12 @@ fn goes_through_a_session(setup: impl Fn() -> Setup, what: &str) {
     for side in [Side::Client, Side::Server] {
         let mut pair = Pair::connecting(setup());
         pair.run(LONG);
-        let session = pair.client().connect(&format!("/game?{}", "x".repeat(300)));
+        let session = pair.client.connect(&format!("/game?{}", "x".repeat(300)));
         pair.run(LONG);
-        pair.server().accept(session);
+        pair.server.accept(session);
         pair.run(LONG);
-        pair.client().take();
-        pair.server().take();
+        pair.client.take();
+        pair.server.take();
 
         let stream = pair.side(side).open(session, Dir::Uni);
         let mut rest: &[u8] = &[b'y'; 300];
@@ -54,7 +54,7 @@ fn goes_through_a_session(setup: impl Fn() -> Setup, what: &str) {
             false
         });
         pair.run(LONG);
-        let events = pair.side(other(side)).take();
+        let events = pair.side(side.other()).take();
         let (payload, ended) = received(&events, stream);
         assert_eq!((payload.len(), ended), (300, true), "{what}, {side:?}");
 
@@ -66,10 +66,10 @@ fn goes_through_a_session(setup: impl Fn() -> Setup, what: &str) {
             message: message.into(),
             via: CloseVia::Capsule,
         };
-        let peer = pair.side(other(side));
+        let peer = pair.side(side.other());
         assert_eq!(peer.end_of(session), reason, "{what}, {side:?}");
         for side in [Side::Client, Side::Server] {
-            let sessions = pair.side(side).host.connection();
+            let sessions = pair.side(side).sessions();
             assert!(sessions.is_settled(), "{what}, {side:?}");
         }
     }
@@ -112,23 +112,18 @@ fn a_rejection_goes_out_in_pieces() {
             transport.receive_window(window.into());
         }));
         pair.run(LONG);
-        let session = pair.client().connect("/nowhere");
+        let session = pair.client.connect("/nowhere");
         pair.run(LONG);
         let mut rejection = Rejection::from(http::StatusCode::NOT_FOUND);
         let why = "x".repeat(200).parse().unwrap();
         rejection.headers.insert("why", why);
-        let server = pair.server();
-        let answer = server
-            .host
-            .connection()
-            .reject(server.now, session, rejection.clone());
-        assert_eq!(answer, Ok(()));
+        pair.server.reject(session, rejection.clone());
         pair.run(LONG);
         let reason = CloseReason::Rejected {
             by: webtransport_session::Endpoint::Peer,
             rejection: rejection.into(),
         };
-        assert_eq!(pair.client().end_of(session), reason);
+        assert_eq!(pair.client.end_of(session), reason);
     }
 }
 
@@ -141,28 +136,28 @@ fn a_write_that_was_refused_may_be_tried_again_when_told_so() {
         .server_quic
         .stream_receive_window(VarInt::from_u32(1000));
     let (mut pair, session) = Pair::in_session(setup);
-    let stream = pair.client().open(session, Dir::Uni);
+    let stream = pair.client.open(session, Dir::Uni);
     pair.settle();
-    pair.server().take();
+    pair.server.take();
 
-    pair.server().host.connection().pause(stream);
-    let client = pair.client();
+    pair.server.sessions().pause(stream);
+    let client = &mut pair.client;
     // The header took 3 bytes of the window.
     assert_eq!(client.write(stream, &[1; 2000]), Ok(997));
     assert_eq!(client.write(stream, &[1; 2000]), Err(SendError::Blocked));
     pair.settle();
-    assert_eq!(pair.client().take(), []);
+    assert_eq!(pair.client.take(), []);
 
-    pair.server().host.connection().resume(stream);
+    pair.server.sessions().resume(stream);
     pair.settle();
-    let client = pair.client();
+    let client = &mut pair.client;
     assert_eq!(client.take(), [Event::StreamWritable { session, stream }]);
     assert_eq!(client.write(stream, &[2; 500]), Ok(500));
     pair.settle();
-    let (payload, _) = received(&pair.server().take(), stream);
+    let (payload, _) = received(&pair.server.take(), stream);
     assert_eq!(payload, [&[1; 997][..], &[2; 500]].concat());
     // Nobody was refused since.
-    assert_eq!(pair.client().take(), []);
+    assert_eq!(pair.client.take(), []);
 }
 
 #[test]
@@ -172,27 +167,27 @@ fn a_write_that_was_not_refused_is_not_told_of_new_room() {
         .server_quic
         .stream_receive_window(VarInt::from_u32(1000));
     let (mut pair, session) = Pair::in_session(setup);
-    let stream = pair.client().open(session, Dir::Uni);
-    pair.client().write_all(stream, &[1; 997]);
+    let stream = pair.client.open(session, Dir::Uni);
+    pair.client.write_all(stream, &[1; 997]);
     pair.settle();
-    assert_eq!(pair.client().take(), []);
-    pair.client().write_all(stream, &[1; 997]);
+    assert_eq!(pair.client.take(), []);
+    pair.client.write_all(stream, &[1; 997]);
 }
 
 #[test]
 fn a_write_to_a_full_connection_may_be_tried_again_when_told_so() {
     let mut full = Full::but_for(0);
     let (session, stream) = (full.second, full.filler);
-    let client = full.pair.client();
+    let client = &mut full.pair.client;
     assert_eq!(client.write(stream, b"more"), Err(SendError::Blocked));
     assert_eq!(client.take(), []);
 
     full.drain();
-    let client = full.pair.client();
+    let client = &mut full.pair.client;
     assert_eq!(client.take(), [Event::StreamWritable { session, stream }]);
     client.write_all(stream, b"more");
     full.pair.settle();
-    let (payload, _) = received(&full.pair.server().take(), stream);
+    let (payload, _) = received(&full.pair.server.take(), stream);
     assert!(payload.ends_with(b"more"));
 }
 
@@ -214,9 +209,7 @@ impl Full {
         let room = Self::empty().room();
         let mut full = Self::empty();
         full.len = room - left;
-        full.pair
-            .client()
-            .write_all(full.filler, &vec![0; full.len]);
+        full.pair.client.write_all(full.filler, &vec![0; full.len]);
         full.pair.settle();
         full
     }
@@ -229,10 +222,10 @@ impl Full {
         setup.server.dialects = Dialects::only(Dialect::Draft02);
         let (mut pair, first) = Pair::in_session(setup);
         let second = pair.open_session();
-        let filler = pair.client().open(second, Dir::Uni);
+        let filler = pair.client.open(second, Dir::Uni);
         pair.settle();
-        pair.server().take();
-        pair.server().host.connection().pause(filler);
+        pair.server.take();
+        pair.server.sessions().pause(filler);
         Self {
             pair,
             first,
@@ -244,12 +237,12 @@ impl Full {
 
     /// How many bytes fit.
     fn room(&mut self) -> usize {
-        self.pair.client().write(self.filler, &[0; 4000]).unwrap()
+        self.pair.client.write(self.filler, &[0; 4000]).unwrap()
     }
 
     /// The server reads.
     fn drain(&mut self) {
-        self.pair.server().host.connection().resume(self.filler);
+        self.pair.server.sessions().resume(self.filler);
         self.pair.settle();
     }
 }
@@ -259,21 +252,21 @@ fn a_stream_header_that_is_taken_in_pieces_goes_before_the_payload() {
     for left in 0..4 {
         let mut full = Full::but_for(left);
         let session = full.first;
-        let client = full.pair.client();
+        let client = &mut full.pair.client;
         let stream = client.open(session, Dir::Uni);
         let first_try = client.write(stream, b"payload");
         assert_eq!(first_try, Err(SendError::Blocked), "{left} bytes left");
         full.pair.settle();
-        assert_eq!(full.pair.client().take(), [], "{left} bytes left");
+        assert_eq!(full.pair.client.take(), [], "{left} bytes left");
 
         full.drain();
-        let client = full.pair.client();
+        let client = &mut full.pair.client;
         let writable = Event::StreamWritable { session, stream };
         assert_eq!(client.take(), [writable], "{left} bytes left");
         client.write_all(stream, b"payload");
         client.finish(stream);
         full.pair.settle();
-        let events = full.pair.server().take();
+        let events = full.pair.server.take();
         assert_eq!(received(&events, full.filler).0.len(), full.len);
         assert_eq!(received(&events, stream), ("payload".into(), true));
     }
@@ -284,11 +277,11 @@ fn a_stream_that_is_finished_behind_a_blocked_header_arrives_empty() {
     for dir in [Dir::Uni, Dir::Bi] {
         let mut full = Full::but_for(1);
         let session = full.first;
-        let stream = full.pair.client().open(session, dir);
-        full.pair.client().finish(stream);
+        let stream = full.pair.client.open(session, dir);
+        full.pair.client.finish(stream);
         full.pair.settle();
         full.drain();
-        let events = full.pair.server().take();
+        let events = full.pair.server.take();
         assert!(events.contains(&Event::StreamOpened { session, stream }));
         assert_eq!(received(&events, stream), ("".into(), true));
     }
@@ -297,12 +290,12 @@ fn a_stream_that_is_finished_behind_a_blocked_header_arrives_empty() {
 #[test]
 fn a_reset_waits_for_the_header_of_its_stream() {
     let mut full = Full::but_for(1);
-    let client = full.pair.client();
+    let client = &mut full.pair.client;
     let stream = client.open(full.first, Dir::Uni);
-    client.host.connection().reset(stream, 7).unwrap();
-    assert!(client.host.connection().reset(stream, 8).is_err());
+    client.sessions().reset(stream, 7).unwrap();
+    assert!(client.sessions().reset(stream, 8).is_err());
     full.pair.settle();
-    let sent = |full: &mut Full| full.pair.client().quic.stats().frame_tx.reset_stream;
+    let sent = |full: &mut Full| full.pair.client.quic().stats().frame_tx.reset_stream;
     assert_eq!(sent(&mut full), 0);
 
     full.drain();
@@ -312,20 +305,20 @@ fn a_reset_waits_for_the_header_of_its_stream() {
 #[test]
 fn a_reset_behind_a_header_that_left_names_its_session() {
     let (mut pair, session) = Pair::in_session(Setup::default());
-    let stream = pair.client().open(session, Dir::Uni);
+    let stream = pair.client.open(session, Dir::Uni);
     pair.turn();
-    pair.client().host.connection().reset(stream, 7).unwrap();
+    pair.client.sessions().reset(stream, 7).unwrap();
     pair.settle();
     // Quinn drops what was not read: the header too, if both come in one flight.
-    assert_eq!(pair.server().take(), []);
+    assert_eq!(pair.server.take(), []);
 
-    let stream = pair.client().open(session, Dir::Uni);
+    let stream = pair.client.open(session, Dir::Uni);
     pair.run(Duration::from_millis(11));
-    pair.client().host.connection().reset(stream, 7).unwrap();
+    pair.client.sessions().reset(stream, 7).unwrap();
     pair.settle();
     let code = Some(7);
     assert_eq!(
-        pair.server().take(),
+        pair.server.take(),
         [
             Event::StreamOpened { session, stream },
             Event::StreamReset {
@@ -344,14 +337,14 @@ fn a_close_is_told_at_once_and_delivered_when_quic_takes_it() {
     for left in 0..4 {
         let mut full = Full::but_for(left);
         let session = full.first;
-        full.pair.client().close(session, 7, "bye");
+        full.pair.client.close(session, 7, "bye");
         full.pair.settle();
         let reason = CloseReason::Local {
             code: 7,
             message: "bye".into(),
         };
-        assert_eq!(full.pair.client().end_of(session), reason);
-        assert_eq!(full.pair.server().take(), [], "{left} bytes left");
+        assert_eq!(full.pair.client.end_of(session), reason);
+        assert_eq!(full.pair.server.take(), [], "{left} bytes left");
 
         full.drain();
         let reason = CloseReason::Peer {
@@ -359,7 +352,7 @@ fn a_close_is_told_at_once_and_delivered_when_quic_takes_it() {
             message: "bye".into(),
             via: CloseVia::Capsule,
         };
-        let server = full.pair.server();
+        let server = &mut full.pair.server;
         assert_eq!(server.end_of(session), reason, "{left} bytes left");
     }
 }
@@ -368,15 +361,15 @@ fn a_close_is_told_at_once_and_delivered_when_quic_takes_it() {
 fn a_close_that_quic_never_takes_becomes_a_reset_after_the_linger() {
     let mut full = Full::but_for(0);
     let session = full.first;
-    full.pair.client().close(session, 7, "bye");
+    full.pair.client.close(session, 7, "bye");
     full.pair.run(Duration::from_secs(1));
-    assert_eq!(full.pair.server().take(), []);
+    assert_eq!(full.pair.server.take(), []);
     full.pair.run(Duration::from_secs(2));
     let reason = CloseReason::Aborted {
         by: AbortedBy::Reset,
         code: 0x170d_7b68,
     };
-    assert_eq!(full.pair.server().end_of(session), reason);
+    assert_eq!(full.pair.server.end_of(session), reason);
 }
 
 // ---- streams
@@ -392,15 +385,14 @@ fn without_credit_for_a_control_stream_the_start_waits() {
         transport.max_concurrent_uni_streams(0_u32.into());
         let mut pair = Pair::connecting(setup);
         pair.settle();
-        assert_eq!(pair.client().take(), []);
-        assert_eq!(pair.server().take(), []);
+        assert_eq!(pair.client.take(), []);
+        assert_eq!(pair.server.take(), []);
         let request = Request::new("https://localhost/game".parse().unwrap());
-        let client = pair.client();
-        let refused = client.host.connect(&mut client.quic, client.now, &request);
+        let refused = pair.client.try_connect(&request);
         assert_eq!(refused, Err(ConnectError::NotReady));
 
-        let peer = pair.side(other(side));
-        peer.quic
+        let peer = pair.side(side.other());
+        peer.quic()
             .set_max_concurrent_streams(quic::Dir::Uni, 10_u32.into());
         pair.settle();
         for side in [Side::Client, Side::Server] {
@@ -417,16 +409,16 @@ fn an_open_that_was_refused_may_be_tried_again_when_told_so() {
     // One of them is the control stream.
     setup.server_quic.max_concurrent_uni_streams(2_u32.into());
     let (mut pair, session) = Pair::in_session(setup);
-    let client = pair.client();
+    let client = &mut pair.client;
     let stream = client.open(session, Dir::Uni);
     let refused = client.try_open(session, Dir::Uni);
     assert_eq!(refused, Err(OpenError::Blocked));
     pair.settle();
-    assert_eq!(pair.client().take(), []);
+    assert_eq!(pair.client.take(), []);
 
-    pair.client().finish(stream);
+    pair.client.finish(stream);
     pair.settle();
-    let client = pair.client();
+    let client = &mut pair.client;
     let dir = Dir::Uni;
     assert_eq!(client.take(), [Event::StreamsAvailable { dir }]);
     client.open(session, dir);
@@ -438,16 +430,15 @@ fn a_connect_that_was_refused_may_be_tried_again_when_told_so() {
     setup.server_quic.max_concurrent_bidi_streams(0_u32.into());
     let mut pair = Pair::connected(setup);
     let request = Request::new("https://localhost/game".parse().unwrap());
-    let client = pair.client();
-    let refused = client.host.connect(&mut client.quic, client.now, &request);
+    let refused = pair.client.try_connect(&request);
     assert_eq!(refused, Err(ConnectError::Blocked));
 
-    let server = pair.server();
+    let server = &mut pair.server;
     server
-        .quic
+        .quic()
         .set_max_concurrent_streams(quic::Dir::Bi, 1_u32.into());
     pair.settle();
     let dir = Dir::Bi;
-    assert_eq!(pair.client().take(), [Event::StreamsAvailable { dir }]);
+    assert_eq!(pair.client.take(), [Event::StreamsAvailable { dir }]);
     pair.open_session();
 }

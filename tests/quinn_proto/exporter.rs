@@ -16,10 +16,9 @@ fn export(
     label: &[u8],
     context: &[u8],
 ) -> Result<Secret, ExportError> {
-    let peer = pair.side(side);
+    let peer = pair.side(side).peer();
     let mut secret = [0; 32];
-    peer.host
-        .export_keying_material(&peer.quic, session, label, context, &mut secret)?;
+    peer.export_keying_material(session, label, context, &mut secret)?;
     Ok(secret)
 }
 
@@ -70,7 +69,7 @@ fn it_is_the_exporter_of_tls_with_the_label_and_the_context_of_the_draft() {
         context
     );
     let mut expected = [0; 32];
-    let tls = pair.client().quic.crypto_session();
+    let tls = pair.client.quic().crypto_session();
     let label = b"EXPORTER-WebTransport";
     tls.export_keying_material(&mut expected, label, context)
         .unwrap();
@@ -89,13 +88,13 @@ fn another_connection_exports_other_bytes() {
 #[test]
 fn only_an_open_session_exports() {
     let mut pair = Pair::connected(Setup::default());
-    let session = pair.client().connect("/game");
+    let session = pair.client.connect("/game");
     let before = export(&mut pair, Side::Client, session, b"label", b"");
     assert_eq!(before, Err(ExportError::NotOpen));
     pair.settle();
     let before = export(&mut pair, Side::Server, session, b"label", b"");
     assert_eq!(before, Err(ExportError::NotOpen));
-    pair.server().accept(session);
+    pair.server.accept(session);
     pair.settle();
     shared(&mut pair, session, b"label", b"");
 
@@ -103,7 +102,7 @@ fn only_an_open_session_exports() {
     let other = export(&mut pair, Side::Client, never, b"label", b"");
     assert_eq!(other, Err(ExportError::SessionClosed));
 
-    pair.client().close(session, 0, "");
+    pair.client.close(session, 0, "");
     pair.settle();
     for side in [Side::Client, Side::Server] {
         let after = export(&mut pair, side, session, b"label", b"");
@@ -121,12 +120,10 @@ fn what_cannot_be_asked_for_is_an_error() {
     assert_eq!(error, Err(InvalidExport::Label.into()));
     let error = export(&mut pair, Side::Client, session, b"x", &too_long);
     assert_eq!(error, Err(InvalidExport::Context.into()));
-    let peer = pair.client();
+    let peer = pair.client.peer();
     for len in [0, 1 << 16] {
         let mut output = vec![0; len];
-        let error = peer
-            .host
-            .export_keying_material(&peer.quic, session, b"x", b"", &mut output);
+        let error = peer.export_keying_material(session, b"x", b"", &mut output);
         assert_eq!(error, Err(ExportError::Length), "{len}");
     }
 }

@@ -24,18 +24,18 @@ fn limited() -> Setup {
 fn a_megabyte_goes_through_a_window_of_16_kib() {
     let (mut pair, session) = Pair::in_session(limited());
     let payload = vec![7; 1 << 20];
-    let stream = pair.client().open(session, Dir::Uni);
+    let stream = pair.client.open(session, Dir::Uni);
     let mut sent = 0;
     let mut blocked = 0;
     let mut turns = 0;
     while sent < payload.len() {
-        match pair.client().write(stream, &payload[sent..]) {
+        match pair.client.write(stream, &payload[sent..]) {
             Ok(written) => sent += written,
             Err(error) => {
                 assert_eq!(error, SendError::Blocked);
                 blocked += 1;
                 pair.settle();
-                let told = pair.client().take();
+                let told = pair.client.take();
                 let writable = |event: &Event| matches!(event, Event::StreamWritable { .. });
                 assert!(told.iter().any(writable), "{told:?}");
             }
@@ -43,9 +43,9 @@ fn a_megabyte_goes_through_a_window_of_16_kib() {
         turns += 1;
         assert!(turns < 10_000, "{sent} sent");
     }
-    pair.client().finish(stream);
+    pair.client.finish(stream);
     pair.settle();
-    let (bytes, ended) = received(&pair.server().take(), stream);
+    let (bytes, ended) = received(&pair.server.take(), stream);
     assert!(bytes == payload && ended, "{} of {sent}", bytes.len());
     assert!(blocked >= (1 << 20) / (16 * 1024) / 2, "{blocked}");
 }
@@ -54,17 +54,17 @@ fn a_megabyte_goes_through_a_window_of_16_kib() {
 fn streams_go_on_when_earlier_ones_are_over_however_they_ended() {
     let (mut pair, session) = Pair::in_session(limited());
     for n in 0..20 {
-        let stream = pair.client().open(session, Dir::Uni);
-        pair.client().write_all(stream, b"payload");
+        let stream = pair.client.open(session, Dir::Uni);
+        pair.client.write_all(stream, b"payload");
         if n % 2 == 0 {
-            pair.client().finish(stream);
+            pair.client.finish(stream);
         } else {
             pair.settle();
-            pair.client().host.connection().reset(stream, 1).unwrap();
+            pair.client.sessions().reset(stream, 1).unwrap();
         }
         pair.settle();
     }
     let opened = |event: &Event| matches!(event, Event::StreamOpened { .. });
-    let told = pair.server().take();
+    let told = pair.server.take();
     assert_eq!(told.iter().filter(|event| opened(event)).count(), 20);
 }

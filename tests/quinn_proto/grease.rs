@@ -15,23 +15,23 @@ fn sessions_live_and_end_as_ever_where_both_ends_send_grease() {
         setup.server.grease = Some(seed + 100);
         let (mut pair, session) = Pair::in_session(setup);
         for side in [Side::Client, Side::Server] {
-            let sent = pair.side(side).host.connection().grease().is_none();
+            let sent = pair.side(side).sessions().grease().is_none();
             assert!(sent, "{side:?}");
         }
-        let stream = pair.client().open(session, Dir::Uni);
-        pair.client().write_all(stream, b"payload");
-        pair.client().finish(stream);
+        let stream = pair.client.open(session, Dir::Uni);
+        pair.client.write_all(stream, b"payload");
+        pair.client.finish(stream);
         pair.settle();
-        let (data, fin) = received(&pair.server().take(), stream);
+        let (data, fin) = received(&pair.server.take(), stream);
         assert_eq!((&data[..], fin), (&b"payload"[..], true));
-        pair.client().close(session, 7, "bye");
+        pair.client.close(session, 7, "bye");
         pair.settle();
         let reason = CloseReason::Peer {
             code: 7,
             message: "bye".into(),
             via: CloseVia::Capsule,
         };
-        assert_eq!(pair.server().end_of(session), reason);
+        assert_eq!(pair.server.end_of(session), reason);
     }
 }
 
@@ -41,5 +41,5 @@ fn where_the_peer_spares_no_stream_none_is_opened() {
     setup.client.grease = Some(1);
     setup.server_quic.max_concurrent_uni_streams(1_u8.into());
     let (mut pair, _) = Pair::in_session(setup);
-    assert!(pair.client().host.connection().grease().is_some());
+    assert!(pair.client.sessions().grease().is_some());
 }

@@ -1,5 +1,7 @@
 //! Mistakes of the application: an error or nothing, and never a panic.
 
+use std::time::Duration;
+
 use webtransport_session::{
     AnswerError, ConnectError, ConnectionLost, DatagramError, Dir, Event, OpenError, Request,
     Response, SendError, SessionId, Side, StreamClosed, StreamId,
@@ -7,7 +9,7 @@ use webtransport_session::{
 };
 
 use crate::{
-    pair::{Pair, Peer},
+    pair::{End, Pair},
     setup::Setup,
 };
 
@@ -25,11 +27,11 @@ fn strange_ids() -> impl Iterator<Item = StreamId> {
 }
 
 /// Every command on every id; what they answer is not looked at.
-fn do_everything(peer: &mut Peer) {
+fn do_everything(peer: &mut End) {
     for stream in strange_ids() {
         let _ = peer.write(stream, b"x");
         let _ = peer.write(stream, b"");
-        let sessions = peer.host.connection();
+        let sessions = peer.sessions();
         sessions.pause(stream);
         sessions.resume(stream);
         let _ = sessions.credit(stream);
@@ -41,20 +43,21 @@ fn do_everything(peer: &mut Peer) {
         let Ok(session) = SessionId::try_from(stream) else {
             continue;
         };
-        let sessions = peer.host.connection();
-        let _ = sessions.reject(peer.now, session, http::StatusCode::GONE.into());
-        let _ = sessions.accept(peer.now, session, Response::default());
+        let (now, sessions) = (peer.now, peer.sessions());
+        let _ = sessions.reject(now, session, http::StatusCode::GONE.into());
+        let _ = sessions.accept(now, session, Response::default());
         sessions.drain(session);
-        sessions.close(peer.now, session, 1, "x");
+        sessions.close(now, session, 1, "x");
         let _ = peer.try_open(session, Dir::Uni);
         let _ = peer.try_open(session, Dir::Bi);
-        let _ = peer.host.send_datagram(&mut peer.quic, session, b"x");
-        let _ = peer.host.max_datagram_size(&mut peer.quic, session);
+        let _ = peer.peer().send_datagram(session, b"x");
+        let _ = peer.peer().max_datagram_size(session);
         peer.poll();
     }
     let request = Request::new("https://localhost/".parse().unwrap());
-    let _ = peer.host.connect(&mut peer.quic, peer.now, &request);
-    peer.host.handle_timeout(peer.now);
+    let _ = peer.try_connect(&request);
+    let now = peer.now;
+    peer.peer().host.handle_timeout(now);
     peer.poll();
 }
 
@@ -62,20 +65,20 @@ fn do_everything(peer: &mut Peer) {
 fn every_command_on_every_id_at_any_time_is_survived() {
     // Before the handshake.
     let mut pair = Pair::connecting(Setup::default());
-    do_everything(pair.client());
+    do_everything(&mut pair.client);
     pair.settle();
     // With SETTINGS, and no session.
-    do_everything(pair.client());
-    do_everything(pair.server());
+    do_everything(&mut pair.client);
+    do_everything(&mut pair.server);
     pair.settle();
 
     for side in [Side::Client, Side::Server] {
         let (mut pair, session) = Pair::in_session(Setup::default());
         for dir in [Dir::Uni, Dir::Bi] {
-            let stream = pair.client().open(session, dir);
-            pair.client().write_all(stream, b"hello");
-            let stream = pair.server().open(session, dir);
-            pair.server().write_all(stream, b"hello");
+            let stream = pair.client.open(session, dir);
+            pair.client.write_all(stream, b"hello");
+            let stream = pair.server.open(session, dir);
+            pair.server.write_all(stream, b"hello");
         }
         pair.settle();
         do_everything(pair.side(side));
@@ -84,57 +87,65 @@ fn every_command_on_every_id_at_any_time_is_survived() {
 
         // After the end.
         let peer = pair.side(side);
-        peer.host.abort(&mut peer.quic, peer.now, 1, b"");
+        peer.abort(1, b"");
+        peer.abort(2, b"");
         do_everything(peer);
-        peer.host.abort(&mut peer.quic, peer.now, 2, b"");
+        peer.abort(3, b"");
         do_everything(peer);
         assert!(matches!(peer.loss(), ConnectionLost::Local { code: 1 }));
-        pair.settle();
-        do_everything(pair.client());
-        do_everything(pair.server());
-        assert!(pair.client().host.connection().is_closed());
-        assert!(pair.server().host.connection().is_closed());
+        pair.turn();
+        pair.arrive();
+        for side in [Side::Client, Side::Server] {
+            let peer = pair.side(side);
+            do_everything(peer);
+            // Until quinn has nothing to say any more.
+            let later = peer.now + Duration::from_secs(60);
+            peer.quic().handle_timeout(later);
+            assert!(peer.quic().is_drained());
+            do_everything(peer);
+            assert!(peer.sessions().is_closed());
+        }
     }
 }
 
 #[test]
 fn a_stream_that_is_not_ours_to_write_is_closed_to_us() {
     let (mut pair, session) = Pair::in_session(Setup::default());
-    let theirs = pair.server().open(session, Dir::Uni);
-    pair.server().write_all(theirs, b"hello");
+    let theirs = pair.server.open(session, Dir::Uni);
+    pair.server.write_all(theirs, b"hello");
     pair.settle();
-    let client = pair.client();
+    let client = &mut pair.client;
     for stream in [theirs, StreamId::from(400), StreamId::from(u64::MAX)] {
         assert_eq!(client.write(stream, b"x"), Err(SendError::StreamClosed));
-        let sessions = client.host.connection();
+        let sessions = client.sessions();
         assert_eq!(sessions.finish(stream), Err(StreamClosed));
         assert_eq!(sessions.reset(stream, 1), Err(StreamClosed));
     }
     // The session's own stream and the control stream are not the application's.
     for stream in [session.connect_stream(), StreamId::from(2)] {
         assert_eq!(client.write(stream, b"x"), Err(SendError::StreamClosed));
-        let sessions = client.host.connection();
+        let sessions = client.sessions();
         assert_eq!(sessions.finish(stream), Err(StreamClosed));
         assert_eq!(sessions.stop(stream, 1), Err(StreamClosed));
     }
     let ours = client.open(session, Dir::Uni);
-    let sessions = client.host.connection();
+    let sessions = client.sessions();
     assert_eq!(sessions.stop(ours, 1), Err(StreamClosed));
 }
 
 #[test]
 fn a_stream_is_finished_once() {
     let (mut pair, session) = Pair::in_session(Setup::default());
-    let client = pair.client();
+    let client = &mut pair.client;
     let stream = client.open(session, Dir::Uni);
     client.write_all(stream, b"all");
-    let sessions = client.host.connection();
+    let sessions = client.sessions();
     assert_eq!(sessions.finish(stream), Ok(()));
     assert_eq!(sessions.finish(stream), Err(StreamClosed));
     assert_eq!(client.write(stream, b"more"), Err(SendError::StreamClosed));
     pair.settle();
-    let client = pair.client();
-    let sessions = client.host.connection();
+    let client = &mut pair.client;
+    let sessions = client.sessions();
     assert_eq!(sessions.finish(stream), Err(StreamClosed));
     assert_eq!(sessions.reset(stream, 1), Err(StreamClosed));
     assert_eq!(client.write(stream, b"more"), Err(SendError::StreamClosed));
@@ -143,33 +154,33 @@ fn a_stream_is_finished_once() {
 #[test]
 fn a_session_that_is_over_opens_and_sends_nothing() {
     let (mut pair, session) = Pair::in_session(Setup::default());
-    let stream = pair.client().open(session, Dir::Bi);
-    pair.client().close(session, 7, "bye");
+    let stream = pair.client.open(session, Dir::Bi);
+    pair.client.close(session, 7, "bye");
     for _ in 0..2 {
-        let client = pair.client();
+        let client = &mut pair.client;
         let refused = Err(OpenError::SessionClosed);
         assert_eq!(client.try_open(session, Dir::Uni), refused);
         assert_eq!(client.write(stream, b"x"), Err(SendError::StreamClosed));
-        let refused = client.host.send_datagram(&mut client.quic, session, b"x");
+        let refused = client.peer().send_datagram(session, b"x");
         let gone = DatagramSendError::Session(DatagramError::SessionClosed);
         assert_eq!(refused, Err(gone));
         client.close(session, 8, "again");
         pair.settle();
     }
     let is_end = |event: &Event| matches!(event, Event::SessionClosed { .. });
-    let ends = pair.client().take().into_iter().filter(is_end);
+    let ends = pair.client.take().into_iter().filter(is_end);
     assert_eq!(ends.count(), 1);
 }
 
 #[test]
 fn a_session_that_is_not_answered_opens_and_sends_nothing() {
     let mut pair = Pair::connected(Setup::default());
-    let session = pair.client().connect("/game");
+    let session = pair.client.connect("/game");
     pair.settle();
     for side in [Side::Client, Side::Server] {
         let peer = pair.side(side);
         assert_eq!(peer.try_open(session, Dir::Bi), Err(OpenError::NotOpen));
-        let refused = peer.host.send_datagram(&mut peer.quic, session, b"x");
+        let refused = peer.peer().send_datagram(session, b"x");
         let early = DatagramSendError::Session(DatagramError::NotOpen);
         assert_eq!(refused, Err(early));
     }
@@ -179,14 +190,13 @@ fn a_session_that_is_not_answered_opens_and_sends_nothing() {
 fn each_side_does_what_is_its_own() {
     let (mut pair, open) = Pair::in_session(Setup::default());
     let request = Request::new("https://localhost/".parse().unwrap());
-    let server = pair.server();
-    let refused = server.host.connect(&mut server.quic, server.now, &request);
+    let refused = pair.server.try_connect(&request);
     assert_eq!(refused, Err(ConnectError::NotClient));
     for side in [Side::Client, Side::Server] {
         let peer = pair.side(side);
         for session in [open, session(4), session(400)] {
-            let sessions = peer.host.connection();
-            let answer = sessions.accept(peer.now, session, Response::default());
+            let (now, sessions) = (peer.now, peer.sessions());
+            let answer = sessions.accept(now, session, Response::default());
             assert_eq!(answer, Err(AnswerError::Gone));
         }
     }

@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use webtransport_session::{Dir, Event, SendError, SessionId, Side, StreamId};
 
 use crate::{
-    pair::{Link, Pair, Peer, other, received},
+    pair::{End, Link, Pair, received},
     setup::Setup,
 };
 
@@ -30,7 +30,7 @@ struct Echo {
 }
 
 impl Echo {
-    fn turn(&mut self, peer: &mut Peer) {
+    fn turn(&mut self, peer: &mut End) {
         for event in peer.take() {
             match event {
                 Event::StreamOpened { session, stream } => {
@@ -62,7 +62,7 @@ impl Echo {
 }
 
 impl Outgoing {
-    fn push(&mut self, stream: StreamId, peer: &mut Peer) {
+    fn push(&mut self, stream: StreamId, peer: &mut End) {
         while !self.unsent.is_empty() {
             match peer.write(stream, &self.unsent) {
                 Ok(written) => self.unsent.advance(written),
@@ -72,8 +72,8 @@ impl Outgoing {
         }
         if let Some(source) = self.source {
             match self.unsent.is_empty() {
-                true => peer.host.connection().resume(source),
-                false => peer.host.connection().pause(source),
+                true => peer.sessions().resume(source),
+                false => peer.sessions().pause(source),
             }
         }
         if self.fin && self.unsent.is_empty() {
@@ -113,7 +113,7 @@ fn echoes(setup: Setup, side: Side, dirs: &[Dir], len: usize, link: Link) {
 
     let mut told = Vec::new();
     pair.run_until(Duration::from_secs(600), |pair| {
-        echo.turn(pair.side(other(side)));
+        echo.turn(pair.side(side.other()));
         let peer = pair.side(side);
         for event in peer.take() {
             if let Event::StreamWritable { stream, .. } = event {
@@ -150,14 +150,14 @@ fn assert_nothing_is_left(pair: &mut Pair, session: SessionId) {
     pair.settle();
     for side in [Side::Client, Side::Server] {
         let peer = pair.side(side);
-        let streams = peer.quic.streams();
+        let streams = peer.quic().streams();
         let bi = streams.remote_open_streams(quinn_proto::Dir::Bi);
         let uni = streams.remote_open_streams(quinn_proto::Dir::Uni);
         let connect = u64::from(side == Side::Server);
         assert_eq!((bi, uni), (connect, 1), "{side:?}");
         // Control and CONNECT.
         assert_eq!(streams.send_streams(), 2, "{side:?}");
-        let sessions: Vec<_> = peer.host.sessions().collect();
+        let sessions: Vec<_> = peer.sessions().sessions().collect();
         assert_eq!(sessions, [session]);
     }
 }
@@ -215,32 +215,32 @@ fn a_paused_stream_holds_its_writer_back_and_loses_nothing() {
     let mut setup = Setup::default();
     setup.server_quic.stream_receive_window(10_000_u32.into());
     let (mut pair, session) = Pair::in_session(setup);
-    let stream = pair.client().open(session, Dir::Uni);
-    let other = pair.client().open(session, Dir::Uni);
+    let stream = pair.client.open(session, Dir::Uni);
+    let other = pair.client.open(session, Dir::Uni);
     pair.settle();
-    pair.server().take();
-    pair.server().host.connection().pause(stream);
+    pair.server.take();
+    pair.server.sessions().pause(stream);
     let payload = pattern(MIB / 8);
     let mut outgoing = Outgoing {
         unsent: payload.as_ref().into(),
         fin: true,
         source: None,
     };
-    outgoing.push(stream, pair.client());
+    outgoing.push(stream, &mut pair.client);
     assert!(outgoing.unsent.len() > payload.len() - 10_000);
-    pair.client().write_all(other, b"not held back");
+    pair.client.write_all(other, b"not held back");
     pair.settle();
-    let events = pair.server().take();
+    let events = pair.server.take();
     assert_eq!(received(&events, stream).0, "");
     assert_eq!(received(&events, other).0, "not held back");
 
-    pair.server().host.connection().resume(stream);
+    pair.server.sessions().resume(stream);
     let mut told = Vec::new();
     pair.run_until(Duration::from_secs(60), |pair| {
-        if !pair.client().take().is_empty() {
-            outgoing.push(stream, pair.client());
+        if !pair.client.take().is_empty() {
+            outgoing.push(stream, &mut pair.client);
         }
-        told.append(&mut pair.server().take());
+        told.append(&mut pair.server.take());
         received(&told, stream).1
     });
     assert!(received(&told, stream).0 == payload);
@@ -252,15 +252,15 @@ fn what_an_application_does_not_poll_stays_in_quics_window() {
     setup.server.limits.undelivered_bytes = 2000;
     let (mut pair, session) = Pair::in_session(setup);
     let payload = pattern(10_000);
-    let stream = pair.client().open(session, Dir::Uni);
-    pair.client().write_all(stream, &payload);
-    pair.client().finish(stream);
+    let stream = pair.client.open(session, Dir::Uni);
+    pair.client.write_all(stream, &payload);
+    pair.client.finish(stream);
     pair.turn();
     pair.arrive();
-    let server = pair.server();
-    let first = server.host.poll(&mut server.quic, server.now);
-    assert_eq!(first, Some(Event::StreamOpened { session, stream }));
-    assert!(!server.host.connection().wants(stream));
+    let server = &mut pair.server;
+    let (_, first) = server.endpoint.poll(server.now).unwrap();
+    assert_eq!(first, Event::StreamOpened { session, stream });
+    assert!(!server.sessions().wants(stream));
     pair.settle();
-    assert_eq!(received(&pair.server().take(), stream), (payload, true));
+    assert_eq!(received(&pair.server.take(), stream), (payload, true));
 }

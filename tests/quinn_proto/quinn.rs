@@ -9,7 +9,7 @@ use webtransport_session::{
 };
 
 use crate::{
-    pair::{Link, Pair, other, received},
+    pair::{End, Link, Pair, received},
     setup::{Setup, client_tls, server_tls},
 };
 
@@ -29,19 +29,24 @@ fn connect_stream(session: SessionId) -> quic::StreamId {
     session.connect_stream().into()
 }
 
+/// The peer's unidirectional streams that quinn holds: one is its control stream.
+fn open_unis(end: &mut End) -> u64 {
+    end.quic().streams().remote_open_streams(quic::Dir::Uni)
+}
+
 // ---- 1: quinn tells of datagrams before streams
 
 #[test]
 fn a_datagram_that_overtakes_its_connect_waits_for_the_session() {
     let mut pair = Pair::connected(Setup::default());
-    let client = pair.client();
+    let client = &mut pair.client;
     let session = client.connect("/game");
     // The host refuses this before the answer, so behind its back: quarter stream id 0, payload.
     let datagram = Bytes::from_static(b"\0early");
-    client.quic.datagrams().send(datagram, true).unwrap();
+    client.quic().datagrams().send(datagram, true).unwrap();
     pair.settle();
 
-    let server = pair.server();
+    let server = &mut pair.server;
     let events = server.take();
     assert!(
         matches!(events[..], [Event::SessionRequested { .. }]),
@@ -50,7 +55,7 @@ fn a_datagram_that_overtakes_its_connect_waits_for_the_session() {
     server.accept(session);
     pair.settle();
     let payload = Bytes::from_static(b"early");
-    let events = pair.server().take();
+    let events = pair.server.take();
     assert!(matches!(events[0], Event::SessionOpened { .. }));
     assert_eq!(events[1..], [Event::DatagramReceived { session, payload }]);
 }
@@ -58,15 +63,15 @@ fn a_datagram_that_overtakes_its_connect_waits_for_the_session() {
 #[test]
 fn a_datagram_in_one_flight_with_the_answer_comes_behind_it() {
     let mut pair = Pair::connected(Setup::default());
-    let session = pair.client().connect("/game");
+    let session = pair.client.connect("/game");
     pair.settle();
-    let server = pair.server();
+    let server = &mut pair.server;
     server.accept(session);
     server.datagram(session, b"welcome");
     pair.settle();
 
     let payload = Bytes::from_static(b"welcome");
-    let events = pair.client().take();
+    let events = pair.client.take();
     assert!(matches!(events[0], Event::SessionOpened { .. }));
     assert_eq!(events[1..], [Event::DatagramReceived { session, payload }]);
 }
@@ -75,7 +80,7 @@ fn a_datagram_in_one_flight_with_the_answer_comes_behind_it() {
 fn datagrams_of_one_flight_come_in_order() {
     let (mut pair, session) = Pair::in_session(Setup::default());
     for index in 0..100 {
-        pair.client().datagram(session, &[index]);
+        pair.client.datagram(session, &[index]);
     }
     pair.settle();
     let datagrams: Vec<_> = (0..100)
@@ -84,7 +89,7 @@ fn datagrams_of_one_flight_come_in_order() {
             payload: vec![index].into(),
         })
         .collect();
-    assert_eq!(pair.server().take(), datagrams);
+    assert_eq!(pair.server.take(), datagrams);
 }
 
 // ---- 2: one `Opened` for any number of streams, and no `Readable` for their first data
@@ -95,14 +100,14 @@ fn streams_opened_in_one_flight_are_all_read_at_once() {
     let mut streams = Vec::new();
     for index in 0..20_u8 {
         let dir = [Dir::Uni, Dir::Bi][usize::from(index % 2)];
-        let client = pair.client();
+        let client = &mut pair.client;
         let stream = client.open(session, dir);
         client.write_all(stream, &[index; 3]);
         streams.push((stream, [index; 3]));
     }
     pair.settle();
 
-    let events = pair.server().take();
+    let events = pair.server.take();
     for (stream, payload) in streams {
         let opened = Event::StreamOpened { session, stream };
         assert!(events.contains(&opened), "{stream}");
@@ -115,13 +120,13 @@ fn a_stream_that_is_opened_implicitly_waits_for_its_first_bytes() {
     let (mut pair, session) = Pair::in_session(Setup::default());
     // The header of the first is on its way, and lost, when the second arrives.
     pair.client.link = Link::Cut;
-    let first = pair.client().open(session, Dir::Uni);
+    let first = pair.client.open(session, Dir::Uni);
     pair.turn();
     pair.client.link = Link::Up;
-    let second = pair.client().open(session, Dir::Uni);
-    pair.client().write_all(second, b"second");
+    let second = pair.client.open(session, Dir::Uni);
+    pair.client.write_all(second, b"second");
     pair.run(Duration::from_millis(11));
-    let events = pair.server().take();
+    let events = pair.server.take();
     assert_eq!(received(&events, second).0, "second");
     assert!(!events.contains(&Event::StreamOpened {
         session,
@@ -131,7 +136,7 @@ fn a_stream_that_is_opened_implicitly_waits_for_its_first_bytes() {
     pair.settle();
     let stream = first;
     assert_eq!(
-        pair.server().take(),
+        pair.server.take(),
         [Event::StreamOpened { session, stream }]
     );
 }
@@ -141,20 +146,20 @@ fn a_stream_that_is_opened_implicitly_waits_for_its_first_bytes() {
 #[test]
 fn a_fin_is_told_once_alone_or_behind_data() {
     let (mut pair, session) = Pair::in_session(Setup::default());
-    let alone = pair.client().open(session, Dir::Uni);
-    pair.client().write_all(alone, b"first");
+    let alone = pair.client.open(session, Dir::Uni);
+    pair.client.write_all(alone, b"first");
     pair.settle();
     assert_eq!(
-        received(&pair.server().take(), alone),
+        received(&pair.server.take(), alone),
         ("first".into(), false)
     );
-    pair.client().finish(alone);
-    let behind = pair.client().open(session, Dir::Uni);
-    pair.client().write_all(behind, b"all");
-    pair.client().finish(behind);
+    pair.client.finish(alone);
+    let behind = pair.client.open(session, Dir::Uni);
+    pair.client.write_all(behind, b"all");
+    pair.client.finish(behind);
     pair.settle();
 
-    let server = pair.server();
+    let server = &mut pair.server;
     let events = server.take();
     assert_eq!(received(&events, alone), ("".into(), true));
     assert_eq!(received(&events, behind), ("all".into(), true));
@@ -163,7 +168,7 @@ fn a_fin_is_told_once_alone_or_behind_data() {
         .filter(|event| matches!(event, Event::StreamData { fin: true, .. }));
     assert_eq!(fins.count(), 2);
     // Quinn holds nothing of the two any more: only control streams are left.
-    assert_eq!(server.quic.streams().remote_open_streams(quic::Dir::Uni), 1);
+    assert_eq!(open_unis(server), 1);
 }
 
 // ---- 4: a reset is told on read, with its code only
@@ -171,22 +176,22 @@ fn a_fin_is_told_once_alone_or_behind_data() {
 #[test]
 fn a_reset_gives_its_code_and_not_what_was_unread() {
     let (mut pair, session) = Pair::in_session(Setup::default());
-    let stream = pair.client().open(session, Dir::Uni);
-    pair.client().write_all(stream, b"read");
+    let stream = pair.client.open(session, Dir::Uni);
+    pair.client.write_all(stream, b"read");
     pair.settle();
-    assert_eq!(received(&pair.server().take(), stream).0, "read");
+    assert_eq!(received(&pair.server.take(), stream).0, "read");
 
-    pair.server().host.connection().pause(stream);
-    pair.client().write_all(stream, b"unread");
+    pair.server.sessions().pause(stream);
+    pair.client.write_all(stream, b"unread");
     pair.settle();
-    pair.client().host.connection().reset(stream, 7).unwrap();
+    pair.client.sessions().reset(stream, 7).unwrap();
     pair.settle();
-    assert_eq!(pair.server().take(), []);
-    pair.server().host.connection().resume(stream);
+    assert_eq!(pair.server.take(), []);
+    pair.server.sessions().resume(stream);
     pair.settle();
     let code = Some(7);
     assert_eq!(
-        pair.server().take(),
+        pair.server.take(),
         [Event::StreamReset {
             session,
             stream,
@@ -202,7 +207,7 @@ fn a_reset_of_the_connect_stream_ends_the_session_with_its_code() {
         let code = VarInt::from_u32(0x1234);
         let stream = connect_stream(session);
         pair.side(side)
-            .quic
+            .quic()
             .send_stream(stream)
             .reset(code)
             .unwrap();
@@ -211,7 +216,7 @@ fn a_reset_of_the_connect_stream_ends_the_session_with_its_code() {
             by: AbortedBy::Reset,
             code: 0x1234,
         };
-        assert_eq!(pair.side(other(side)).end_of(session), reason);
+        assert_eq!(pair.side(side.other()).end_of(session), reason);
     }
 }
 
@@ -220,13 +225,13 @@ fn a_reset_of_the_connect_stream_ends_the_session_with_its_code() {
 #[test]
 fn stop_sending_is_answered_with_a_reset() {
     let (mut pair, session) = Pair::in_session(Setup::default());
-    let stream = pair.client().open(session, Dir::Bi);
-    pair.client().write_all(stream, b"hello");
+    let stream = pair.client.open(session, Dir::Bi);
+    pair.client.write_all(stream, b"hello");
     pair.settle();
-    pair.server().host.connection().stop(stream, 9).unwrap();
+    pair.server.sessions().stop(stream, 9).unwrap();
     pair.settle();
 
-    let client = pair.client();
+    let client = &mut pair.client;
     let code = Some(9);
     assert_eq!(
         client.take(),
@@ -236,26 +241,26 @@ fn stop_sending_is_answered_with_a_reset() {
             code
         }]
     );
-    assert_eq!(client.quic.stats().frame_tx.reset_stream, 1);
+    assert_eq!(client.quic().stats().frame_tx.reset_stream, 1);
 }
 
 #[test]
 fn a_half_that_was_stopped_here_is_over_at_once_and_stays_silent() {
     let (mut pair, session) = Pair::in_session(Setup::default());
-    let stream = pair.client().open(session, Dir::Uni);
-    pair.client().write_all(stream, b"hello");
+    let stream = pair.client.open(session, Dir::Uni);
+    pair.client.write_all(stream, b"hello");
     pair.settle();
-    pair.server().take();
+    pair.server.take();
     // The FIN crosses the STOP_SENDING.
-    pair.client().finish(stream);
-    let server = pair.server().host.connection();
+    pair.client.finish(stream);
+    let server = pair.server.sessions();
     server.stop(stream, 9).unwrap();
     assert!(server.stop(stream, 9).is_err());
     pair.settle();
 
-    let server = pair.server();
+    let server = &mut pair.server;
     assert_eq!(server.take(), []);
-    assert_eq!(server.quic.streams().remote_open_streams(quic::Dir::Uni), 1);
+    assert_eq!(open_unis(server), 1);
 }
 
 // ---- 6: streams are read before the loss is told
@@ -271,14 +276,12 @@ fn a_close_capsule_in_one_flight_with_connection_close_is_the_reason() {
         link(&mut pair, Link::Held);
         pair.side(side).close(session, 7, "bye");
         pair.turn();
-        let peer = pair.side(side);
-        let code = VarInt::from_u32(0x100);
-        peer.quic.close(peer.now, code, Bytes::from_static(b"gone"));
+        pair.side(side).close_quic(0x100, "gone");
         pair.turn();
         link(&mut pair, Link::Up);
         pair.settle();
 
-        let events = pair.side(other(side)).take();
+        let events = pair.side(side.other()).take();
         let lost = ConnectionLost::PeerApplication {
             code: 0x100,
             reason: "gone".into(),
@@ -299,10 +302,7 @@ fn a_close_capsule_in_one_flight_with_connection_close_is_the_reason() {
 #[test]
 fn an_abort_ends_the_sessions_and_the_connection_here_and_there() {
     let (mut pair, session) = Pair::in_session(Setup::default());
-    let server = pair.server();
-    server
-        .host
-        .abort(&mut server.quic, server.now, 0x1234, b"no more");
+    pair.server.abort(0x1234, b"no more");
     pair.settle();
     let local = ConnectionLost::Local { code: 0x1234 };
     let told = [
@@ -312,24 +312,22 @@ fn an_abort_ends_the_sessions_and_the_connection_here_and_there() {
         },
         Event::ConnectionClosed { reason: local },
     ];
-    assert_eq!(pair.server().take(), told);
+    assert_eq!(pair.server.take(), told);
     let reason = ConnectionLost::PeerApplication {
         code: 0x1234,
         reason: "no more".into(),
     };
-    assert_eq!(pair.client().loss(), reason);
+    assert_eq!(pair.client.loss(), reason);
 }
 
 #[test]
 fn a_close_behind_the_hosts_back_is_found_at_the_next_poll() {
     let (mut pair, session) = Pair::in_session(Setup::default());
-    let server = pair.server();
-    let code = VarInt::from_u32(0x1234);
-    server.quic.close(server.now, code, Bytes::new());
-    server.poll();
+    pair.server.close_quic(0x1234, "");
+    pair.server.poll();
     let local = ConnectionLost::Local { code: 0 };
     assert_eq!(
-        server.take(),
+        pair.server.take(),
         [
             Event::SessionClosed {
                 session,
@@ -339,34 +337,29 @@ fn a_close_behind_the_hosts_back_is_found_at_the_next_poll() {
         ]
     );
     pair.settle();
-    assert_eq!(pair.server().take(), []);
+    assert_eq!(pair.server.take(), []);
 }
 
 #[test]
 fn an_abort_does_not_hide_what_had_ended_before() {
     let (mut pair, session) = Pair::in_session(Setup::default());
     // The peer's capsule is with quinn, and nobody has polled.
-    pair.client().close(session, 7, "bye");
-    pair.client().poll();
+    pair.client.close(session, 7, "bye");
+    pair.client.poll();
     pair.turn();
-    let server = pair.server();
-    assert_eq!(server.take(), []);
+    assert_eq!(pair.server.take(), []);
     pair.arrive();
-    let server = pair.server();
-    server.host.abort(&mut server.quic, server.now, 1, b"");
+    let server = &mut pair.server;
+    server.abort(1, b"");
     server.poll();
     assert_eq!(server.end_of(session), peer_closed(7, "bye"));
 
     let (mut pair, session) = Pair::in_session(Setup::default());
-    let client = pair.client();
-    let code = VarInt::from_u32(0x100);
-    client
-        .quic
-        .close(client.now, code, Bytes::from_static(b"gone"));
+    pair.client.close_quic(0x100, "gone");
     pair.turn();
     pair.arrive();
-    let server = pair.server();
-    server.host.abort(&mut server.quic, server.now, 1, b"");
+    let server = &mut pair.server;
+    server.abort(1, b"");
     server.poll();
     let lost = ConnectionLost::PeerApplication {
         code: 0x100,
@@ -382,28 +375,27 @@ fn an_abort_does_not_hide_what_had_ended_before() {
 fn datagrams_are_negotiated_when_the_handshake_is_done_and_not_before() {
     let mut pair = Pair::connecting(Setup::default());
     let session = SessionId::try_from(webtransport_session::StreamId::from(0)).unwrap();
-    let client = pair.client();
-    assert_eq!(client.quic.datagrams().max_size(), None);
+    let client = &mut pair.client;
+    assert_eq!(client.quic().datagrams().max_size(), None);
     client.poll();
-    let size = client.host.max_datagram_size(&mut client.quic, session);
+    let size = client.peer().max_datagram_size(session);
     assert_eq!(size, None);
     pair.settle();
-    let events = pair.client().take();
+    let events = pair.client.take();
     assert!(matches!(events[..], [Event::Ready(_)]), "{events:?}");
 
     let session = pair.open_session();
-    let client = pair.client();
-    let size = client.host.max_datagram_size(&mut client.quic, session);
+    let client = &mut pair.client;
+    let size = client.peer().max_datagram_size(session);
     let size = size.unwrap();
-    assert_eq!(Some(size + 1), client.quic.datagrams().max_size());
+    assert_eq!(Some(size + 1), client.quic().datagrams().max_size());
     client.datagram(session, &vec![1; size]);
-    let host = &client.host;
-    let too_large = host.send_datagram(&mut client.quic, session, &vec![1; size + 1]);
+    let too_large = client.peer().send_datagram(session, &vec![1; size + 1]);
     assert!(too_large.is_err());
     pair.settle();
     let payload = vec![1; size].into();
     let received = Event::DatagramReceived { session, payload };
-    assert_eq!(pair.server().take(), [received]);
+    assert_eq!(pair.server.take(), [received]);
 }
 
 #[test]
@@ -437,10 +429,10 @@ fn settings_promise_datagrams_only_where_both_transports_have_them() {
         setup.server_quic.datagram_receive_buffer_size(size(there));
         let mut pair = Pair::connecting(setup);
         let soon = Duration::from_secs(1);
-        pair.run_until(soon, |pair| !pair.client().quic.is_handshaking());
+        pair.run_until(soon, |pair| !pair.client.quic().is_handshaking());
         pair.arrive();
 
-        let server = &mut pair.server().quic;
+        let server = pair.server.quic();
         let control = server.streams().accept(quic::Dir::Uni).unwrap();
         let mut receive = server.recv_stream(control);
         let settings = receive.read(true).unwrap().next(1000).unwrap();
@@ -469,12 +461,12 @@ fn nothing_is_lost_with_rejected_early_data() {
 
     // The same client, and a server that knows nothing of the first.
     let mut pair = Pair::connecting(setup());
-    let client = pair.client();
-    assert!(client.quic.has_0rtt());
+    let client = &mut pair.client;
+    assert!(client.quic().has_0rtt());
     client.poll();
-    assert_eq!(client.quic.streams().send_streams(), 0);
+    assert_eq!(client.quic().streams().send_streams(), 0);
     pair.settle();
-    assert!(!pair.client().quic.accepted_0rtt());
+    assert!(!pair.client.quic().accepted_0rtt());
     pair.open_session();
 }
 
@@ -487,13 +479,13 @@ fn a_clean_close_sends_no_stop_sending_that_could_overtake_it() {
         pair.side(side).close(session, 7, "bye");
         pair.settle();
         assert_eq!(
-            pair.side(other(side)).end_of(session),
+            pair.side(side.other()).end_of(session),
             peer_closed(7, "bye")
         );
         for side in [Side::Client, Side::Server] {
-            let sent = pair.side(side).quic.stats().frame_tx;
+            let sent = pair.side(side).quic().stats().frame_tx;
             assert_eq!((sent.stop_sending, sent.reset_stream), (0, 0), "{side:?}");
-            assert!(pair.side(side).host.connection().is_settled());
+            assert!(pair.side(side).sessions().is_settled());
         }
     }
 }
@@ -504,16 +496,15 @@ fn a_clean_close_sends_no_stop_sending_that_could_overtake_it() {
 fn a_close_that_is_lost_beyond_the_linger_still_arrives() {
     let (mut pair, session) = Pair::in_session(Setup::default());
     pair.client.link = Link::Cut;
-    pair.client().close(session, 7, "bye");
+    pair.client.close(session, 7, "bye");
     pair.run(Config::default().deadlines.linger + Duration::from_secs(1));
-    assert!(pair.client().host.connection().is_settled());
-    assert_eq!(pair.server().take(), []);
+    assert!(pair.client.sessions().is_settled());
+    assert_eq!(pair.server.take(), []);
 
     pair.client.link = Link::Up;
     pair.run(Duration::from_secs(10));
-    let server = pair.server();
-    assert_eq!(server.end_of(session), peer_closed(7, "bye"));
-    assert_eq!(pair.client().quic.stats().frame_tx.reset_stream, 0);
+    assert_eq!(pair.server.end_of(session), peer_closed(7, "bye"));
+    assert_eq!(pair.client.quic().stats().frame_tx.reset_stream, 0);
 }
 
 // ---- 12: `finish` fails on a stream that was stopped
@@ -521,18 +512,18 @@ fn a_close_that_is_lost_beyond_the_linger_still_arrives() {
 #[test]
 fn a_stop_that_crosses_our_fin_is_answered_with_a_reset() {
     let (mut pair, session) = Pair::in_session(Setup::default());
-    let stream = pair.client().open(session, Dir::Uni);
-    pair.client().write_all(stream, b"hello");
+    let stream = pair.client.open(session, Dir::Uni);
+    pair.client.write_all(stream, b"hello");
     pair.settle();
-    pair.server().take();
-    pair.server().host.connection().stop(stream, 9).unwrap();
+    pair.server.take();
+    pair.server.sessions().stop(stream, 9).unwrap();
     pair.turn();
     pair.arrive();
     // Quinn knows of the STOP_SENDING; the application does not.
-    pair.client().finish(stream);
+    pair.client.finish(stream);
     pair.settle();
 
-    let client = pair.client();
+    let client = &mut pair.client;
     let code = Some(9);
     assert_eq!(
         client.take(),
@@ -542,10 +533,10 @@ fn a_stop_that_crosses_our_fin_is_answered_with_a_reset() {
             code
         }]
     );
-    assert_eq!(client.quic.stats().frame_tx.reset_stream, 1);
-    let server = pair.server();
+    assert_eq!(client.quic().stats().frame_tx.reset_stream, 1);
+    let server = &mut pair.server;
     assert_eq!(server.take(), []);
-    assert_eq!(server.quic.streams().remote_open_streams(quic::Dir::Uni), 1);
+    assert_eq!(open_unis(server), 1);
 }
 
 // ---- 13: what came before a STOP_SENDING may say why
@@ -555,19 +546,19 @@ fn a_stop_of_the_connect_stream_does_not_overtake_the_capsule_that_came_with_it(
     for code in [WT_SESSION_GONE, H3_REQUEST_CANCELLED] {
         let (mut pair, session) = Pair::in_session(Setup::default());
         // As webtransport-go closes: capsule, STOP_SENDING, FIN in one flight.
-        let client = pair.client();
+        let client = &mut pair.client;
         client.close(session, 7, "bye");
-        let mut receive = client.quic.recv_stream(connect_stream(session));
+        let mut receive = client.quic().recv_stream(connect_stream(session));
         receive.stop(VarInt::from_u32(code)).unwrap();
         pair.settle();
-        assert_eq!(pair.server().end_of(session), peer_closed(7, "bye"));
+        assert_eq!(pair.server.end_of(session), peer_closed(7, "bye"));
     }
 }
 
 #[test]
 fn a_stop_of_the_connect_stream_alone_is_an_abort() {
     let (mut pair, session) = Pair::in_session(Setup::default());
-    let mut receive = pair.client().quic.recv_stream(connect_stream(session));
+    let mut receive = pair.client.quic().recv_stream(connect_stream(session));
     receive
         .stop(VarInt::from_u32(H3_REQUEST_CANCELLED))
         .unwrap();
@@ -576,5 +567,5 @@ fn a_stop_of_the_connect_stream_alone_is_an_abort() {
         by: AbortedBy::StopSending,
         code: H3_REQUEST_CANCELLED.into(),
     };
-    assert_eq!(pair.server().end_of(session), reason);
+    assert_eq!(pair.server.end_of(session), reason);
 }

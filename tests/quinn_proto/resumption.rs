@@ -38,17 +38,17 @@ impl Tls {
 /// A first connection, for the ticket and the SETTINGS.
 fn first(setup: Setup) -> RememberedSettings {
     let mut pair = Pair::connected(setup);
-    assert!(!pair.client().quic.accepted_0rtt());
-    let server = pair.server().host.connection();
+    assert!(!pair.client.quic().accepted_0rtt());
+    let server = pair.server.sessions();
     assert_eq!(server.remembered_settings(), None);
-    let client = pair.client().host.connection();
+    let client = pair.client.sessions();
     client.remembered_settings().unwrap()
 }
 
 fn resuming(setup: Setup, remembered: RememberedSettings) -> Pair {
     let mut pair = Pair::connecting(setup);
     let config = Arc::new(Config::default());
-    pair.client().host = Host::client_resuming(config, remembered);
+    pair.client.peer().host = Host::client_resuming(config, remembered);
     pair
 }
 
@@ -63,18 +63,18 @@ fn a_client_that_comes_back_finds_the_server_as_it_was() {
     pair.turn();
     pair.arrive();
     pair.turn();
-    assert!(pair.client().quic.accepted_0rtt());
-    assert_eq!(pair.client().take(), []);
+    assert!(pair.client.quic().accepted_0rtt());
+    assert_eq!(pair.client.take(), []);
     pair.settle();
-    let events = pair.client().take();
+    let events = pair.client.take();
     assert!(matches!(events[..], [Event::Ready(_)]), "{events:?}");
-    let session = pair.client().connect("/again");
+    let session = pair.client.connect("/again");
     pair.settle();
-    pair.server().accept(session);
+    pair.server.accept(session);
     pair.settle();
-    let events = pair.client().take();
+    let events = pair.client.take();
     assert!(matches!(events[..], [Event::SessionOpened { .. }]));
-    let client = pair.client().host.connection();
+    let client = pair.client.sessions();
     assert_eq!(client.remembered_settings(), Some(remembered));
 }
 
@@ -87,7 +87,7 @@ fn a_server_that_takes_back_what_it_said_is_left() {
     let mut pair = resuming(setup, remembered);
     pair.run(ROUND_TRIP * 4);
     let lost = ConnectionLost::Http3(Http3Error::Settings);
-    assert_eq!(pair.client().loss(), lost);
+    assert_eq!(pair.client.loss(), lost);
     let seen = pair.side(Side::Server).loss();
     assert_eq!(
         seen,
@@ -107,12 +107,12 @@ fn a_server_that_takes_no_early_data_may_say_something_else() {
     setup.server.dialects = Dialects::only(Dialect::Draft02);
     let mut pair = resuming(setup, remembered);
     pair.settle();
-    assert!(!pair.client().quic.accepted_0rtt());
-    let events = pair.client().take();
+    assert!(!pair.client.quic().accepted_0rtt());
+    let events = pair.client.take();
     let [Event::Ready(negotiated)] = events[..] else {
         panic!("{events:?}");
     };
     assert_eq!(negotiated.dialect, Some(Dialect::Draft02));
-    let known = pair.client().host.connection().remembered_settings();
+    let known = pair.client.sessions().remembered_settings();
     assert!(known.is_some_and(|known| known != remembered));
 }

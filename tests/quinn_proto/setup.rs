@@ -17,7 +17,8 @@ pub struct Setup {
     pub server_quic: TransportConfig,
     pub client_tls: rustls::ClientConfig,
     pub server_tls: rustls::ServerConfig,
-    pub server_endpoint: EndpointConfig,
+    /// As quinn has it, unless a test says otherwise.
+    pub server_endpoint: Option<EndpointConfig>,
 }
 
 impl Default for Setup {
@@ -29,7 +30,7 @@ impl Default for Setup {
             server_quic: transport(),
             client_tls: client_tls(),
             server_tls: server_tls(),
-            server_endpoint: EndpointConfig::default(),
+            server_endpoint: None,
         }
     }
 }

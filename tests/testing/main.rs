@@ -31,8 +31,7 @@ fn a_close_gives_its_code_and_message_whatever_the_link_does() {
             let _blocked = pair.write(side, stream, b"some payload");
             pair.send_datagram(side, session, b"here").unwrap();
         }
-        let now = pair.now();
-        pair.client.machine.close(now, session, 7, "bye");
+        pair.close(Side::Client, session, 7, "bye");
         pair.wait(Duration::from_secs(5));
         let peer = CloseReason::Peer {
             code: 7,
@@ -64,8 +63,7 @@ fn the_same_seed_gives_the_same_transcript() {
         let mut pair = pair(seed);
         let session = pair.open_session();
         pair.send_datagram(Side::Client, session, b"here").unwrap();
-        let now = pair.now();
-        pair.server.machine.shutdown(now, 1, "closing time");
+        pair.shutdown(Side::Server, 1, "closing time");
         pair.wait(Duration::from_secs(10));
         pair.script().to_string()
     };
