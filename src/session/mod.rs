@@ -80,7 +80,9 @@ use state::{Fact, State};
 use streams::Streams;
 
 /// What both sides' SETTINGS agreed on, as your HTTP/3 saw them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Terms {
     /// The dialect that was chosen.
