@@ -11,13 +11,14 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Record, Step};
+use super::{Record, SessionStep, Step};
 use crate::{
     Dir, Input, SessionId, Side, StreamId,
     connection::{
         control::{CONTROL, QPACK_DECODER, QPACK_ENCODER},
         seen::Seen,
     },
+    session,
     wire::{
         stream_header,
         varint::{self, Partial},
@@ -26,7 +27,11 @@ use crate::{
 
 /// Follows one recording from its beginning.
 #[derive(Debug)]
-pub(super) struct Redactor {
+#[expect(
+    unnameable_types,
+    reason = "of what a connection's steps keep to themselves"
+)]
+pub struct Redactor {
     side: Side,
     /// Streams whose beginning has been seen, however far they came.
     seen: Seen,
@@ -183,6 +188,18 @@ impl Redactor {
         self.kept.insert(stream);
         data.len()
     }
+}
+
+/// A session's record, without payload: of its streams it knows nothing but lengths, and the body of
+/// the CONNECT stream is what makes it run.
+pub(super) fn redact_session(record: &Record<SessionStep>) -> Cow<'_, Record<SessionStep>> {
+    if let SessionStep::Input(session::Input::DatagramReceived { payload }) = &record.step {
+        if let Some(payload) = zeroed(payload, 0) {
+            let input = session::Input::DatagramReceived { payload };
+            return Cow::Owned(Record::new(record.at, SessionStep::Input(input)));
+        }
+    }
+    Cow::Borrowed(record)
 }
 
 /// Zeros behind the first `stays` bytes; `None` when there is nothing behind them.
