@@ -393,3 +393,40 @@ fn without_payload_the_body_of_the_connect_stream_stays() {
     assert!(file.contains(r#"{"Body":{"data":"0002a7a7","fin":false}}"#));
     assert!(file.contains(r#"{"DatagramReceived":{"payload":"000000"}}"#));
 }
+
+#[test]
+fn a_hostile_file_of_a_session_is_replayed_without_harm() {
+    let max = u64::MAX;
+    let flow = format!(r#"{{"max_data":{max},"max_streams_bidi":{max},"max_streams_uni":{max}}}"#);
+    let transport = format!(
+        r#"{{"datagrams":"No","reset_stream_at":"Yes","peer_reset_stream_at":"No","final_size":true,"stream_receive_window":{max}}}"#
+    );
+    let header = format!(
+        r#"{{"webtransport-session-trace":1,"layer":1,"side":"client","id":0,"terms":{{"dialect":"Draft16","peer_flow_control":{flow},"transport":{transport}}},"config":{{"flow_control":{flow}}}}}"#
+    );
+    let steps = [
+        r#""Resume""#.to_string(),
+        r#""Open""#.to_string(),
+        format!(r#"{{"Consumed":{{"len":{max}}}}}"#),
+        r#"{"Input":{"StreamOpened":{"stream":1}}}"#.to_string(),
+        format!(r#"{{"Input":{{"StreamData":{{"stream":1,"len":{max},"fin":false}}}}}}"#),
+        format!(r#"{{"Input":{{"StreamData":{{"stream":1,"len":{max},"fin":false}}}}}}"#),
+        format!(r#"{{"Input":{{"StreamReset":{{"stream":1,"code":{max},"final_size":{max}}}}}}}"#),
+        format!(r#"{{"OpenStream":{{"dir":"Bi","bound":{max}}}}}"#),
+        r#"{"OpenStream":{"dir":"Bi","bound":4}}"#.to_string(),
+        format!(r#"{{"Credit":{{"stream":4,"spent":{max}}}}}"#),
+        format!(r#"{{"Credit":{{"stream":4,"spent":{max}}}}}"#),
+        format!(r#"{{"Input":{{"GoAway":{{"id":{max}}}}}}}"#),
+        format!(r#"{{"Poll":{{"times":{max}}}}}"#),
+    ];
+    let records: Vec<_> = steps
+        .iter()
+        .zip([max, 0].into_iter().cycle())
+        .map(|(step, at)| format!(r#"{{"at":{at},"step":{step}}}"#))
+        .collect();
+    let file = format!("{header}\n{}\n", records.join("\n"));
+    let (_, complete) = Replay::run(Reader::of_session(file.as_bytes()).unwrap());
+    complete.unwrap();
+    let (header, records) = read(file.as_bytes());
+    assert_eq!(read(&written(&header, &records, false)).1, records);
+}
