@@ -1,4 +1,4 @@
-//! Prints what happened on a recorded connection: `cargo run --example replay -- FILE`.
+//! Prints what happened on a recorded connection, or in a recorded session: `cargo run --example replay -- FILE`.
 //!
 //! The file is one that a `trace::Writer` wrote, such as those of `arena serve --trace DIR`. What
 //! could be read is printed, also where the rest could not; then the exit status is 1, and one line
@@ -11,10 +11,10 @@ use std::{
     process::ExitCode,
 };
 
-use webtransport_session::trace::{Reader, Replay};
+use webtransport_session::trace::{Problem, ReadError, Reader, Replay, Script};
 
 const HELP: &str = "\
-replay FILE    prints what happened on a recorded connection
+replay FILE    prints what happened on a recorded connection, or in a recorded session
 
   <-  went into it       ->  what QUIC had to do
   **  the application was told    --  the application's commands";
@@ -56,12 +56,24 @@ fn parse() -> Result<Option<PathBuf>, lexopt::Error> {
 }
 
 fn replay(file: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    let reader = Reader::new(BufReader::new(File::open(file)?))?;
-    let (script, complete) = Replay::run(reader);
+    let (script, complete) = run(file)?;
     match write!(io::stdout().lock(), "{script}") {
         // Who reads no further wants no more.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
         written => written?,
     }
     Ok(complete?)
+}
+
+/// The transcript of what could be read, and why not all could.
+fn run(file: &Path) -> Result<(Script, Result<(), ReadError>), Box<dyn std::error::Error>> {
+    let open = || File::open(file).map(BufReader::new);
+    match Reader::new(open()?) {
+        Ok(reader) => Ok(Replay::run(reader)),
+        Err(ReadError {
+            problem: Problem::AnotherLayer { found: 1, .. },
+            ..
+        }) => Ok(Replay::run(Reader::of_session(open()?)?)),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -346,6 +346,7 @@ pub enum AbortedBy {
 
 /// One of the two ends of the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Endpoint {
     /// This end.
     Local,

@@ -1,5 +1,7 @@
 //! A readable transcript: one line for each thing that went in or came out.
 
+mod session;
+
 use std::{
     fmt::{self, Display, Write},
     time::Duration,
@@ -43,11 +45,6 @@ impl Script {
 
     pub(crate) fn action(&mut self, at: Duration, side: Side, action: &Action) {
         self.line(at, side, "->", &Out(action));
-    }
-
-    #[cfg(feature = "testing")]
-    pub(crate) fn told(&mut self, at: Duration, side: Side, event: &dyn Display) {
-        self.line(at, side, "**", event);
     }
 
     pub(crate) fn event(&mut self, at: Duration, side: Side, event: &Event) {

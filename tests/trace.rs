@@ -19,6 +19,9 @@ use webtransport_session::{
     trace::{Header, Problem, Reader, Record, Replay, Step, Writer},
 };
 
+#[path = "trace/sessions.rs"]
+mod sessions;
+
 const SIDES: [Side; 2] = [Side::Client, Side::Server];
 /// Payload is made of these.
 const MARK: u8 = 0xa7;

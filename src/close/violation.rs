@@ -18,6 +18,7 @@ use crate::wire::error_code::{
 /// assert_eq!((violation.code(), violation.section()), (0x10e, "draft §6"));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Violation {
     /// A close capsule too short for its code (E20).

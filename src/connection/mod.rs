@@ -223,7 +223,7 @@ impl Connection {
             stats: Stats::default(),
             log: Log::new(side),
             #[cfg(feature = "trace")]
-            recorder: crate::trace::Recorder::default(),
+            recorder: crate::trace::Recorder::new(),
         }
     }
 

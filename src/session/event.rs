@@ -8,6 +8,7 @@ use crate::{CloseReason, ConnectionLost, Dir, StreamId};
 ///
 /// Never fails; facts about unknown or finished streams are absorbed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[expect(
     clippy::exhaustive_enums,
     reason = "deliberate: a host matches all of it"
@@ -16,6 +17,7 @@ pub enum Input {
     /// DATA payload of the CONNECT stream, in order, and its FIN.
     Body {
         /// Payload bytes; may be empty with `fin`.
+        #[cfg_attr(feature = "serde", serde(with = "crate::hex"))]
         data: Bytes,
         /// The peer finished its half of the CONNECT stream.
         fin: bool,
@@ -73,6 +75,7 @@ pub enum Input {
     /// A datagram whose quarter stream id named this session.
     DatagramReceived {
         /// The payload behind the quarter stream id.
+        #[cfg_attr(feature = "serde", serde(with = "crate::hex"))]
         payload: Bytes,
     },
     /// GOAWAY arrived on the control stream.

@@ -50,7 +50,7 @@ impl Session {
             self.out.event(Event::Draining);
         }
         if self.drain == Once::Owed {
-            self.drain();
+            self.say_drain();
         }
         self.streams.announce(&mut self.out);
         self.update_windows(None);

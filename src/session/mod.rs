@@ -53,10 +53,24 @@ mod facts;
 mod flow;
 mod life;
 mod permit;
+#[cfg(feature = "trace")]
+mod recording;
 mod state;
 mod streams;
 #[cfg(test)]
 mod tests;
+
+/// Keeps a step of the caller's while recording is on; otherwise nothing of it is made.
+macro_rules! record {
+    ($session:expr, $step:expr) => {
+        #[cfg(feature = "trace")]
+        if let Some(recorder) = &mut $session.recorder {
+            use crate::trace::SessionStep;
+            recorder.record(Some($session.now), || $step);
+        }
+    };
+}
+use record;
 
 use std::{
     collections::VecDeque,
@@ -80,7 +94,9 @@ use state::{Fact, State};
 use streams::Streams;
 
 /// What both sides' SETTINGS agreed on, as your HTTP/3 saw them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Terms {
     /// The dialect that was chosen.
@@ -141,6 +157,9 @@ pub struct Session {
     deadline: Option<Instant>,
     stats: Stats,
     out: Outbox,
+    /// `None` until it is asked for: a connection's sessions have none.
+    #[cfg(feature = "trace")]
+    recorder: Option<Box<crate::trace::Recorder<crate::trace::SessionStep>>>,
 }
 
 /// What becomes of the bytes on the CONNECT stream.
@@ -249,6 +268,8 @@ impl Session {
             deadline,
             stats: Stats::default(),
             out: Outbox::default(),
+            #[cfg(feature = "trace")]
+            recorder: None,
         }
     }
 
@@ -257,6 +278,7 @@ impl Session {
     /// A 2xx was sent or received. Ignored unless the session waits for its answer.
     pub fn open(&mut self, now: Instant) {
         self.tick(now);
+        record!(self, SessionStep::Open);
         match self.connect.stopped {
             Some(code) if code != error_code::WT_SESSION_GONE => {
                 self.apply(Fact::AcceptedStopped { code });
@@ -268,6 +290,13 @@ impl Session {
     /// Another final answer was sent or received. Ignored unless the session waits for its answer.
     pub fn reject(&mut self, now: Instant, by: Endpoint, rejection: Rejection) {
         self.tick(now);
+        record!(
+            self,
+            SessionStep::Reject {
+                by,
+                rejection: Box::new(rejection.clone()),
+            }
+        );
         self.apply(Fact::Rejected {
             by,
             rejection: Box::new(rejection),
@@ -277,18 +306,24 @@ impl Session {
     /// A violation that your HTTP/3 saw: a malformed response, or a protocol that was not offered.
     pub fn fail(&mut self, now: Instant, violation: Violation) {
         self.tick(now);
+        record!(self, SessionStep::Fail { violation });
         self.apply(Fact::Violated(violation));
     }
 
     /// Takes in one fact. Never fails.
     pub fn handle(&mut self, now: Instant, input: Input) {
         self.tick(now);
+        record!(self, SessionStep::Input(input.clone()));
         self.take(input);
         self.update_windows(None);
     }
 
     /// Actions first, then events, each in order; `None` until the next input or command.
     pub fn poll(&mut self) -> Option<Output> {
+        #[cfg(feature = "trace")]
+        if !self.out.is_empty() {
+            record!(self, SessionStep::Poll { times: 1 });
+        }
         if let Some(action) = self.out.actions.pop_front() {
             return Some(Output::Action(action));
         }
@@ -321,8 +356,13 @@ impl Session {
     /// [`OpenError::NotOpen`] before the answer, [`OpenError::SessionClosed`] after the end,
     /// [`OpenError::Blocked`] while the peer's limit is used up (§5.3).
     pub fn open_stream(&mut self, dir: Dir) -> Result<OpenPermit<'_>, OpenError> {
-        self.may_open(dir)?;
-        Ok(OpenPermit { session: self, dir })
+        match self.may_open(dir) {
+            Ok(()) => Ok(OpenPermit { session: self, dir }),
+            Err(error) => {
+                record!(self, SessionStep::OpenStream { dir, bound: None });
+                Err(error)
+            }
+        }
     }
 
     /// Asks to write payload to a stream.
@@ -331,8 +371,19 @@ impl Session {
     /// [`SendError::Stopped`] when the peer asked to stop, [`SendError::StreamClosed`] when our half
     /// is over or was never open, [`SendError::Blocked`] while the peer's limit is used up (§5.4).
     pub fn credit(&mut self, stream: StreamId) -> Result<SendCredit<'_>, SendError> {
-        let len = self.may_write(stream, false)?;
-        Ok(SendCredit::new(self, stream, len))
+        match self.may_write(stream, false) {
+            Ok(len) => Ok(SendCredit::new(self, stream, len)),
+            Err(error) => {
+                record!(
+                    self,
+                    SessionStep::Credit {
+                        stream,
+                        spent: None
+                    }
+                );
+                Err(error)
+            }
+        }
     }
 
     /// The application has read so many bytes of stream payload, or dropped them: the peer may send as
@@ -341,6 +392,7 @@ impl Session {
     /// Bytes that came on a stream before the session was open, and that was reset before then, are
     /// not to be counted: the session does so itself.
     pub fn consumed(&mut self, len: u64) {
+        record!(self, SessionStep::Consumed { len });
         if let Some(flow) = &mut self.flow {
             flow.received.data.give(len);
             self.update_windows(None);
@@ -352,6 +404,7 @@ impl Session {
     /// # Errors
     /// [`StreamClosed`] when that half is over or was never open.
     pub fn finish(&mut self, stream: StreamId) -> Result<(), StreamClosed> {
+        record!(self, SessionStep::Finish { stream });
         let result = self.streams.finish(stream, &mut self.out);
         self.update_windows(None);
         result
@@ -362,6 +415,7 @@ impl Session {
     /// # Errors
     /// [`StreamClosed`] when that half is over or was never open.
     pub fn reset(&mut self, stream: StreamId, code: u32) -> Result<(), StreamClosed> {
+        record!(self, SessionStep::Reset { stream, code });
         let result = self.streams.reset(stream, code, &mut self.out);
         self.update_windows(None);
         result
@@ -373,6 +427,7 @@ impl Session {
     /// # Errors
     /// [`StreamClosed`] when that half is over or was never open.
     pub fn stop(&mut self, stream: StreamId, code: u32) -> Result<(), StreamClosed> {
+        record!(self, SessionStep::Stop { stream, code });
         let result = self.streams.stop(stream, code, &mut self.out);
         if result.is_ok() {
             self.release_unseen();
@@ -396,6 +451,11 @@ impl Session {
     /// Tells the peer that this session will end soon (WT_DRAIN_SESSION, §4.7); before the answer
     /// it waits for that. Nothing else changes.
     pub fn drain(&mut self) {
+        record!(self, SessionStep::Drain);
+        self.say_drain();
+    }
+
+    fn say_drain(&mut self) {
         match (self.state, self.drain) {
             (State::Requested, Once::Unsaid) => self.drain = Once::Owed,
             (State::Open, Once::Unsaid | Once::Owed) => {
@@ -416,21 +476,28 @@ impl Session {
     /// [`CloseMessage::MAX_LEN`] bytes.
     pub fn close(&mut self, now: Instant, code: u32, message: impl Into<CloseMessage>) {
         self.tick(now);
-        self.apply(Fact::LocallyClosed {
-            code,
-            message: message.into(),
-        });
+        let message = message.into();
+        record!(
+            self,
+            SessionStep::Close {
+                code,
+                message: message.clone(),
+            }
+        );
+        self.apply(Fact::LocallyClosed { code, message });
     }
 
     /// Reads are held back: a peer that talks must not look dead because nobody listens, so the
     /// inactivity deadline does not run. Each `pause` needs its [`resume`](Self::resume).
     pub fn pause(&mut self) {
+        record!(self, SessionStep::Pause);
         self.paused = self.paused.saturating_add(1);
     }
 
     /// Reads go on; inactivity counts from now.
     pub fn resume(&mut self, now: Instant) {
         self.tick(now);
+        record!(self, SessionStep::Resume);
         self.paused = self.paused.saturating_sub(1);
         self.awake_since = Some(self.now);
     }

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::Session;
+use super::{Session, record};
 use crate::{
     Dir, SessionId, StreamId,
     wire::{datagram, stream_header},
@@ -34,6 +34,13 @@ impl OpenPermit<'_> {
     /// A stream that is bound already, or that this side could not have opened, is not added.
     pub fn bind(self, stream: StreamId) -> StreamHeader {
         let header = StreamHeader::new(self.dir, self.session.id());
+        record!(
+            self.session,
+            SessionStep::OpenStream {
+                dir: self.dir,
+                bound: Some(stream),
+            }
+        );
         self.session.bind(stream, self.dir, header.len);
         std::mem::forget(self);
         header
@@ -42,6 +49,13 @@ impl OpenPermit<'_> {
 
 impl Drop for OpenPermit<'_> {
     fn drop(&mut self) {
+        record!(
+            self.session,
+            SessionStep::OpenStream {
+                dir: self.dir,
+                bound: None,
+            }
+        );
         self.session.refuse_open(self.dir);
     }
 }
@@ -110,6 +124,13 @@ impl Drop for SendCredit<'_> {
         if let Some(witness) = &mut self.witness {
             witness.tell(self.spent);
         }
+        record!(
+            self.session,
+            SessionStep::Credit {
+                stream: self.stream,
+                spent: self.spent,
+            }
+        );
         if self.spent.is_none() {
             self.session.refuse_write(self.stream);
         }

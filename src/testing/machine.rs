@@ -326,11 +326,7 @@ impl Drive for Session {
     }
 
     fn record(script: &mut Script, at: Duration, side: Side, event: &session::Event) {
-        if let session::Event::Closed { reason } = event {
-            script.told(at, side, &format_args!("Closed: {reason}"));
-        } else {
-            script.told(at, side, &format_args!("{event:?}"));
-        }
+        script.session_event(at, side, event);
     }
 
     fn ask(pair: &mut Pair<Self>, _: &Request) -> SessionId {

@@ -1,4 +1,4 @@
-//! Recordings of connections: what came in, when, and what it was answered with, to be run again.
+//! Recordings of connections, and of sessions alone: what came in, when, and what it was answered with, to be run again.
 //!
 //! A [`Connection`](crate::Connection) keeps each call that changes it while
 //! [recording](crate::Connection::set_recording) is on. [`Writer`] stores that in a file, [`Reader`]
@@ -41,6 +41,15 @@
 //!
 //! A single step is [`Step::apply`]: the same data serve a test that makes up its own.
 //!
+//! # Sessions alone
+//!
+//! Who drives [`session::Session`](crate::session::Session) under an HTTP/3 of their own records it
+//! [in the same way](crate::session::Session::set_recording). Its steps are [`SessionStep`]s, its file
+//! begins with a [`SessionHeader`], and [`Writer::of_session`], [`Reader::of_session`] and
+//! [`Replay::of_session`] are for those; a file of one kind is not read as the other. Without payload
+//! the datagrams are zeros, and of streams there are only lengths; the body of the CONNECT stream
+//! stays, with datagrams that come in capsules.
+//!
 //! # What is in a file
 //!
 //! JSON, one object a line. The first line is the [`Header`], each other one a [`Record`]; times
@@ -59,18 +68,22 @@
 //! nothing copied; without feature `trace` there is no recorder.
 
 mod header;
+mod layer;
 mod privacy;
 mod reader;
 mod recorder;
 mod replay;
+mod session_step;
 mod step;
 mod writer;
 
 pub use crate::script::Script;
-pub use header::Header;
+pub use header::{Header, SessionHeader};
+pub use layer::Calls;
 pub use reader::{Problem, ReadError, Reader};
 pub(crate) use recorder::{Recorder, Witness};
 pub use replay::Replay;
+pub use session_step::SessionStep;
 pub use step::{Record, Step};
 pub use writer::Writer;
 

@@ -11,13 +11,14 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Record, Step};
+use super::{Record, SessionStep, Step};
 use crate::{
     Dir, Input, SessionId, Side, StreamId,
     connection::{
         control::{CONTROL, QPACK_DECODER, QPACK_ENCODER},
         seen::Seen,
     },
+    session,
     wire::{
         stream_header,
         varint::{self, Partial},
@@ -26,14 +27,19 @@ use crate::{
 
 /// Follows one recording from its beginning.
 #[derive(Debug)]
-pub(super) struct Redactor {
+#[expect(
+    unnameable_types,
+    reason = "of what a connection's steps keep to themselves"
+)]
+pub struct Redactor {
     side: Side,
     /// Streams whose beginning has been seen, however far they came.
     seen: Seen,
     /// Streams of the peer that have not said all of what they are.
     heads: BTreeMap<StreamId, Head>,
     kept: Kept,
-    /// The beginning was missed: what a stream is cannot be told.
+    has_begun: bool,
+    /// The beginning was missed: what a stream is cannot be told, and no byte of one stays.
     is_blind: bool,
 }
 
@@ -52,17 +58,17 @@ impl Redactor {
             seen: Seen::default(),
             heads: BTreeMap::new(),
             kept: Kept::default(),
+            has_begun: false,
             is_blind: false,
         }
     }
 
-    /// The recording does not begin with the connection: no byte of a stream stays.
-    pub(super) fn go_blind(&mut self) {
-        self.is_blind = true;
-    }
-
     /// The next record, without payload.
     pub(super) fn redact<'r>(&mut self, record: &'r Record) -> Cow<'r, Record> {
+        let is_first = !std::mem::replace(&mut self.has_begun, true);
+        // Times count from the first record: this is the rest of what another file began.
+        let is_rest = is_first && !record.at.is_zero();
+        self.is_blind |= is_rest || record.step == Step::Missed;
         let Step::Input(input) = &record.step else {
             self.command(&record.step);
             return Cow::Borrowed(record);
@@ -192,6 +198,18 @@ impl Redactor {
         self.kept.insert(stream);
         data.len()
     }
+}
+
+/// A session's record, without payload: of its streams it knows nothing but lengths, and the body of
+/// the CONNECT stream is what makes it run.
+pub(super) fn redact_session(record: &Record<SessionStep>) -> Cow<'_, Record<SessionStep>> {
+    if let SessionStep::Input(session::Input::DatagramReceived { payload }) = &record.step {
+        if let Some(payload) = zeroed(payload, 0) {
+            let input = session::Input::DatagramReceived { payload };
+            return Cow::Owned(Record::new(record.at, SessionStep::Input(input)));
+        }
+    }
+    Cow::Borrowed(record)
 }
 
 /// Zeros behind the first `stays` bytes; `None` when there is nothing behind them.

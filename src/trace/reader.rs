@@ -2,11 +2,9 @@
 
 use std::io::{self, BufRead, Read};
 
-use serde::Deserialize;
-
 use super::{
-    Header, LINE_LIMIT, Record, Step,
-    header::{AnyLine, Line, MAGIC, VERSION},
+    Calls, LINE_LIMIT, Record, SessionStep, Step,
+    header::{AnyLayer, AnyLine, MAGIC, VERSION},
 };
 
 /// Reads what a [`Writer`](super::Writer) wrote: the header at once, then one record after another.
@@ -15,9 +13,9 @@ use super::{
 /// A line holds at most 16 MiB, the first one 64 KiB: a file that has longer ones is an error, not
 /// a memory full of it.
 #[derive(Debug)]
-pub struct Reader<R> {
+pub struct Reader<R, S: Calls = Step> {
     lines: Lines<R>,
-    header: Header,
+    header: S::Header,
     is_over: bool,
 }
 
@@ -42,6 +40,17 @@ pub enum Problem {
     /// The file was written by a later version of this crate.
     #[error("a trace of version {0}, where only {VERSION} is known")]
     UnknownVersion(u64),
+    /// The file is of the other kind: [`Reader::new`] reads those of layer 2, connections, and
+    /// [`Reader::of_session`] those of layer 1, sessions alone.
+    #[error(
+        "a trace of layer {found}, read as one of layer {expected} (1: a session, 2: a connection)"
+    )]
+    AnotherLayer {
+        /// What the file is of.
+        found: u64,
+        /// What it was read as.
+        expected: u64,
+    },
     /// The file ends inside of the line: its writer was stopped, or a copy is not complete.
     #[error("cut off: the file ends here, inside of a line")]
     Truncated,
@@ -64,17 +73,33 @@ pub enum Problem {
 const HEADER_LIMIT: usize = 64 * 1024;
 
 impl<R: BufRead> Reader<R> {
-    /// Reads the first line.
+    /// Reads the first line of a connection's file.
     ///
     /// # Errors
     /// Each says which line, and what is wrong with it.
     pub fn new(input: R) -> Result<Self, ReadError> {
+        Self::open(input)
+    }
+}
+
+impl<R: BufRead> Reader<R, SessionStep> {
+    /// Reads the first line of a session's file.
+    ///
+    /// # Errors
+    /// Each says which line, and what is wrong with it.
+    pub fn of_session(input: R) -> Result<Self, ReadError> {
+        Self::open(input)
+    }
+}
+
+impl<R: BufRead, S: Calls> Reader<R, S> {
+    fn open(input: R) -> Result<Self, ReadError> {
         let mut lines = Lines {
             input,
             line: Vec::new(),
             number: 0,
         };
-        let header = lines.header()?;
+        let header = lines.header::<S>()?;
         Ok(Self {
             lines,
             header,
@@ -82,35 +107,27 @@ impl<R: BufRead> Reader<R> {
         })
     }
 
-    /// The connection that was recorded.
-    pub fn header(&self) -> &Header {
+    /// What was recorded: a [`Header`](super::Header) or a [`SessionHeader`](super::SessionHeader).
+    pub fn header(&self) -> &S::Header {
         &self.header
     }
 }
 
-impl<R: BufRead> Iterator for Reader<R> {
-    type Item = Result<Record, ReadError>;
+impl<R: BufRead, S: Calls> Iterator for Reader<R, S> {
+    type Item = Result<Record<S>, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.is_over {
             return None;
         }
-        let next = self.lines.record().and_then(|record| self.check(record));
-        let next = next.transpose();
+        let next = match self.lines.record::<S>() {
+            Ok(Some(record)) if record.step.is_missed() => {
+                Some(Err(self.lines.error(Problem::NotFromTheBeginning)))
+            }
+            next => next.transpose(),
+        };
         self.is_over = !matches!(next, Some(Ok(_)));
         next
-    }
-}
-
-impl<R> Reader<R> {
-    fn check(&self, record: Option<Record>) -> Result<Option<Record>, ReadError> {
-        if record
-            .as_ref()
-            .is_some_and(|record| record.step == Step::Missed)
-        {
-            return Err(self.lines.error(Problem::NotFromTheBeginning));
-        }
-        Ok(record)
     }
 }
 
@@ -123,7 +140,7 @@ struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    fn header(&mut self) -> Result<Header, ReadError> {
+    fn header<S: Calls>(&mut self) -> Result<S::Header, ReadError> {
         if let Err(error) = self.advance(HEADER_LIMIT) {
             let shared = self.line.len().min(MAGIC.len());
             let is_ours = shared > 0 && self.line.get(..shared) == MAGIC.get(..shared);
@@ -143,12 +160,19 @@ impl<R: BufRead> Lines<R> {
         if version != VERSION {
             return Err(self.error(Problem::UnknownVersion(version)));
         }
-        self.parse::<Line<'_>>().map(Header::from)
+        let AnyLayer { layer } = self.parse(|line| serde_json::from_slice(line))?;
+        if layer != S::NUMBER {
+            return Err(self.error(Problem::AnotherLayer {
+                found: layer,
+                expected: S::NUMBER,
+            }));
+        }
+        self.parse(S::header)
     }
 
-    fn record(&mut self) -> Result<Option<Record>, ReadError> {
+    fn record<S: Calls>(&mut self) -> Result<Option<Record<S>>, ReadError> {
         if self.advance(LINE_LIMIT)? {
-            self.parse().map(Some)
+            self.parse(|line| serde_json::from_slice(line)).map(Some)
         } else {
             Ok(None)
         }
@@ -171,8 +195,8 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
-    fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ReadError> {
-        serde_json::from_slice(&self.line).map_err(|error| {
+    fn parse<T>(&self, parse: impl FnOnce(&[u8]) -> serde_json::Result<T>) -> Result<T, ReadError> {
+        parse(&self.line).map_err(|error| {
             // Its own words name a line too, which is always the first.
             let (text, column) = (error.to_string(), error.column());
             let what = text

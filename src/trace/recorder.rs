@@ -1,47 +1,68 @@
-//! Keeps the steps of one connection while recording is on. Knows no step's meaning.
+//! Keeps the steps of one machine while recording is on. Knows no step's meaning.
 
 use std::{
     fmt,
     time::{Duration, Instant},
 };
 
-use super::{Record, Step};
+use super::{Calls, Record, Step};
 use crate::{Connection, SendCredit, SendError, StreamId};
 
 /// What was recorded and not taken.
-#[derive(Default)]
-pub(crate) struct Recorder {
+pub(crate) struct Recorder<S = Step> {
     is_on: bool,
-    /// The first time that was told.
+    /// What times are counted from: the first that was told, if nothing else.
     origin: Option<Instant>,
-    records: Vec<Record>,
+    records: Vec<Record<S>>,
 }
 
-impl Recorder {
+impl<S: Calls> Recorder<S> {
+    /// Off.
+    pub(crate) const fn new() -> Self {
+        Self {
+            is_on: false,
+            origin: None,
+            records: Vec::new(),
+        }
+    }
+
+    /// Off. Times are counted from `origin`.
+    pub(crate) const fn since(origin: Instant) -> Self {
+        let mut recorder = Self::new();
+        recorder.origin = Some(origin);
+        recorder
+    }
+
+    pub(crate) fn turn(&mut self, on: bool) {
+        self.is_on = on;
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<Record<S>> {
+        std::mem::take(&mut self.records)
+    }
+
     /// Keeps a step, which is made only while recording is on. `now`: the latest time that the
-    /// connection knows.
+    /// machine knows.
     #[inline]
-    pub(crate) fn record(&mut self, now: Option<Instant>, step: impl FnOnce() -> Step) {
+    pub(crate) fn record(&mut self, now: Option<Instant>, step: impl FnOnce() -> S) {
         if self.is_on {
             self.push(now, step());
         }
     }
 
-    fn push(&mut self, now: Option<Instant>, step: Step) {
+    fn push(&mut self, now: Option<Instant>, step: S) {
         let at = match now {
             Some(now) => now.saturating_duration_since(*self.origin.get_or_insert(now)),
             None => Duration::ZERO,
         };
-        let last = self.records.last_mut().map(|last| &mut last.step);
-        match (last, &step) {
-            (Some(Step::Poll { times }), Step::Poll { times: more })
-            | (Some(Step::PollAction { times }), Step::PollAction { times: more }) => {
-                *times = times.saturating_add(*more);
-            }
-            _ => self.records.push(Record { at, step }),
+        let last = self.records.last_mut();
+        if !last.is_some_and(|last| last.step.takes_in(&step)) {
+            self.records.push(Record { at, step });
         }
     }
+}
 
+impl Recorder {
     /// Keeps what becomes of a credit, or that there was none.
     pub(crate) fn credit<'a>(
         &'a mut self,
@@ -65,7 +86,7 @@ impl Recorder {
 }
 
 /// How many, and not which: they hold payload.
-impl fmt::Debug for Recorder {
+impl<S> fmt::Debug for Recorder<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorder")
             .field("is_on", &self.is_on)
@@ -105,7 +126,8 @@ impl Connection {
     pub fn set_recording(&mut self, on: bool) {
         let now = self.latest();
         let recorder = self.recorder();
-        let was_on = std::mem::replace(&mut recorder.is_on, on);
+        let was_on = recorder.is_on;
+        recorder.turn(on);
         if on && !was_on && now.is_some() {
             recorder.push(now, Step::Missed);
         }
@@ -114,6 +136,6 @@ impl Connection {
     /// What was recorded since this was last called.
     #[must_use = "what was taken is not kept"]
     pub fn take_trace(&mut self) -> Vec<Record> {
-        std::mem::take(&mut self.recorder().records)
+        self.recorder().take()
     }
 }

@@ -144,19 +144,19 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
-pub struct Record {
+pub struct Record<S = Step> {
     /// The latest time that the connection knew, counted from the first that it was told while
-    /// recording. Stored in nanoseconds.
+    /// recording; of a session alone, from when recording was turned on. Stored in nanoseconds.
     #[serde(with = "nanoseconds")]
     pub at: Duration,
     /// The call.
-    pub step: Step,
+    pub step: S,
 }
 
-impl Record {
+impl<S> Record<S> {
     /// A step at its time.
     #[must_use]
-    pub const fn new(at: Duration, step: Step) -> Self {
+    pub const fn new(at: Duration, step: S) -> Self {
         Self { at, step }
     }
 }
@@ -235,7 +235,7 @@ impl Step {
 }
 
 /// Polls so many times; after the first that gives nothing there is nothing left to give.
-fn run(times: u64, poll: impl FnMut() -> Option<Output>) -> Vec<Output> {
+pub(super) fn run<T>(times: u64, poll: impl FnMut() -> Option<T>) -> Vec<T> {
     let times = usize::try_from(times).unwrap_or(usize::MAX);
     std::iter::from_fn(poll).take(times).collect()
 }

@@ -2,24 +2,30 @@
 
 use std::io;
 
-use super::{LINE_LIMIT, Record, Step, header::Line, privacy::Redactor};
+use serde::Serialize;
+
+use super::{
+    Calls, LINE_LIMIT, Record, SessionHeader, SessionStep, Step,
+    header::{Line, SessionLine},
+    privacy::Redactor,
+};
 use crate::{Config, Side};
 
-/// Writes the records of one connection, without payload if not told otherwise.
+/// Writes the records of one connection, or of one session alone, without payload if not told
+/// otherwise.
 ///
 /// **What stays without payload:** the headers of requests and answers with all that is in them
 /// (paths, tokens, cookies), close messages, and whatever else comes on a request's stream, such as
-/// the bodies of ordinary requests and datagrams in capsules. Also lengths and times.
+/// the bodies of ordinary requests and datagrams in capsules. Also lengths and times. Of a session
+/// alone all of [`Body`](crate::session::Input::Body) stays, and its streams have lengths only.
 #[derive(Debug)]
-pub struct Writer<W> {
+pub struct Writer<W, S: Calls = Step> {
     out: W,
-    side: Side,
-    /// `None`: payload is written too.
-    redactor: Option<Redactor>,
+    redactor: S::Redactor,
+    /// Payload is written too.
+    payload: bool,
     /// Lines that are not with `out`.
     lines: Vec<u8>,
-    /// The first record is written.
-    has_begun: bool,
     failed: bool,
 }
 
@@ -27,20 +33,35 @@ pub struct Writer<W> {
 const BATCH: usize = 64 * 1024;
 
 impl<W: io::Write> Writer<W> {
-    /// Begins a file: writes the first line.
+    /// Begins a connection's file: writes the first line.
     ///
     /// # Errors
     /// Those of `out`.
     pub fn new(out: W, side: Side, config: &Config) -> io::Result<Self> {
+        Self::begin(out, Redactor::new(side), &Line::new(side, config))
+    }
+}
+
+impl<W: io::Write> Writer<W, SessionStep> {
+    /// Begins a session's file: writes the first line.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn of_session(out: W, header: &SessionHeader) -> io::Result<Self> {
+        Self::begin(out, (), &SessionLine::new(header))
+    }
+}
+
+impl<W: io::Write, S: Calls> Writer<W, S> {
+    fn begin(out: W, redactor: S::Redactor, line: &impl Serialize) -> io::Result<Self> {
         let mut writer = Self {
             out,
-            side,
-            redactor: Some(Redactor::new(side)),
+            redactor,
+            payload: false,
             lines: Vec::new(),
-            has_begun: false,
             failed: false,
         };
-        serde_json::to_writer(&mut writer.lines, &Line::new(side, config))?;
+        serde_json::to_writer(&mut writer.lines, line)?;
         writer.lines.push(b'\n');
         writer.finish()?;
         Ok(writer)
@@ -50,7 +71,7 @@ impl<W: io::Write> Writer<W> {
     /// default). To be said before the first record.
     #[must_use]
     pub fn with_payload(mut self, payload: bool) -> Self {
-        self.redactor = (!payload).then(|| Redactor::new(self.side));
+        self.payload = payload;
         self
     }
 
@@ -60,7 +81,7 @@ impl<W: io::Write> Writer<W> {
     /// # Errors
     /// Those of `out`; and after the first of them always, for what followed would be no trace. A
     /// record whose line would be longer than 16 MiB cannot be read, and is such an error.
-    pub fn write(&mut self, records: &[Record]) -> io::Result<()> {
+    pub fn write(&mut self, records: &[Record<S>]) -> io::Result<()> {
         if self.failed {
             return Err(io::Error::other("an earlier write failed"));
         }
@@ -69,20 +90,15 @@ impl<W: io::Write> Writer<W> {
         written
     }
 
-    fn write_all(&mut self, records: &[Record]) -> io::Result<()> {
+    fn write_all(&mut self, records: &[Record<S>]) -> io::Result<()> {
         for record in records {
-            let is_first = !std::mem::replace(&mut self.has_begun, true);
-            // Times count from the first record: this is the rest of another file's recording.
-            let is_rest = is_first && !record.at.is_zero();
-            let missed = is_rest || record.step == Step::Missed;
-            if let Some(redactor) = self.redactor.as_mut().filter(|_| missed) {
-                redactor.go_blind();
-            }
             let start = self.lines.len();
-            match &mut self.redactor {
-                Some(redactor) => serde_json::to_writer(&mut self.lines, &redactor.redact(record)),
-                None => serde_json::to_writer(&mut self.lines, record),
-            }?;
+            if self.payload {
+                serde_json::to_writer(&mut self.lines, record)?;
+            } else {
+                let redacted = S::redact(&mut self.redactor, record);
+                serde_json::to_writer(&mut self.lines, &redacted)?;
+            }
             self.lines.push(b'\n');
             if self.lines.len() - start > LINE_LIMIT {
                 let too_long = "a record of more than 16 MiB cannot be stored";

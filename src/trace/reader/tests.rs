@@ -6,8 +6,9 @@ use std::{
 
 use super::*;
 use crate::{
-    Config, Input, Side,
-    trace::{Step, Writer},
+    Config, Dialect, Input, Side, StreamId, Support, Transport,
+    session::Terms,
+    trace::{Header, SessionHeader, Step, Writer},
 };
 
 const HEADER: &str = r#"{"webtransport-session-trace":1,"side":"server","config":{}}"#;
@@ -223,4 +224,53 @@ fn a_record_that_could_not_be_read_is_not_written() {
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     let file = writer.into_inner();
     assert_eq!(Reader::new(file.as_slice()).unwrap().count(), 0);
+}
+
+const SESSION: &str = r#"{"webtransport-session-trace":1,"layer":1,"side":"server","id":4,"terms":{"dialect":"Draft16","peer_flow_control":null,"transport":{"datagrams":"Yes","reset_stream_at":"Unknown","peer_reset_stream_at":"Unknown","final_size":false,"stream_receive_window":1250000,"early_data_accepted":false}},"config":"#;
+
+fn session_header() -> SessionHeader {
+    let id = StreamId::from(4).try_into().unwrap();
+    let terms = Terms::new(Dialect::Draft16, Transport::new(Support::Yes));
+    SessionHeader::new(Side::Server, id, terms, Config::default())
+}
+
+#[test]
+fn what_was_written_of_a_session_is_read() {
+    let header = session_header();
+    let records = [
+        Record::new(Duration::ZERO, SessionStep::Open),
+        Record::new(Duration::from_nanos(1), SessionStep::Poll { times: 1 }),
+    ];
+    let mut writer = Writer::of_session(Vec::new(), &header).unwrap();
+    writer.write(&records).unwrap();
+    let file = writer.into_inner();
+    assert!(file.starts_with(SESSION.as_bytes()));
+    let reader = Reader::of_session(file.as_slice()).unwrap();
+    assert_eq!(*reader.header(), header);
+    let read: Vec<_> = reader.map(Result::unwrap).collect();
+    assert_eq!(read, records);
+}
+
+#[test]
+fn a_file_of_the_other_layer_is_refused_and_named() {
+    let kinds = "(1: a session, 2: a connection)";
+    let file = format!("{SESSION}{{}}}}\n{RECORD}\n");
+    assert_eq!(
+        error(file.as_bytes()),
+        format!("line 1: a trace of layer 1, read as one of layer 2 {kinds}")
+    );
+    let error = |file: String| Reader::of_session(file.as_bytes()).unwrap_err().to_string();
+    assert_eq!(
+        error(format!("{HEADER}\n{RECORD}\n")),
+        format!("line 1: a trace of layer 2, read as one of layer 1 {kinds}")
+    );
+    let third = HEADER.replace(",\"side", ",\"layer\":3,\"side") + "\n";
+    assert_eq!(
+        error(third),
+        format!("line 1: a trace of layer 3, read as one of layer 1 {kinds}")
+    );
+    let named = HEADER.replace(",\"side", ",\"layer\":\"top\",\"side") + "\n";
+    assert!(error(named).starts_with("line 1: malformed: invalid type: string \"top\""));
+    let no_id = file.replace(",\"id\":4", "");
+    assert!(error(no_id).starts_with("line 1: malformed: missing field `id`"));
 }
