@@ -209,6 +209,9 @@ impl Default for Deadlines {
 /// that offers no flow control is limited by QUIC alone.
 ///
 /// All zero is the same as not to offer it.
+///
+/// A server whose TLS takes 0-RTT must not lower these while clients hold its session tickets (§3.2):
+/// they leave with H3_SETTINGS_ERROR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
