@@ -220,9 +220,11 @@ pub struct FlowControl {
     /// most 2^62 - 1.
     ///
     /// The bytes that a peer had sent on a stream before it was reset or stopped count only where
-    /// the QUIC stack tells the final size. Else a whole
-    /// [`stream_receive_window`](Transport::stream_receive_window) is given back for such a stream,
-    /// so that a session can become too generous, but never stuck.
+    /// the QUIC stack tells the final size. Else as much is given back for such a stream as may have
+    /// been sent on it: what is left of this limit, at most a
+    /// [`stream_receive_window`](Transport::stream_receive_window). So a session can become too
+    /// generous, but never stuck. The same is true of streams that end before they name their
+    /// session, where QUIC has no RESET_STREAM_AT: each session allows one more.
     pub max_data: u64,
     /// Bidirectional streams that are open at a time. At most 2^60.
     pub max_streams_bidi: u64,

@@ -86,7 +86,8 @@ impl Buffered {
 
     /// A stream was refused whose session was not requested yet.
     pub(super) fn forsake(&mut self, session: SessionId, dir: Dir, limits: &Limits) {
-        let limit = usize::try_from(limits.buffered_streams).unwrap_or(usize::MAX);
+        let limit = limits.buffered_streams.max(limits.sessions);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         if self.forsaken.len() >= limit && !self.forsaken.contains_key(&session) {
             return;
         }

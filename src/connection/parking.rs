@@ -196,7 +196,7 @@ impl Connection {
     /// The same of a stream that ended before it named its session, which may be any.
     pub(super) fn forgive_nameless(&mut self, dir: Dir) {
         for session in self.connect_streams() {
-            self.forgive(session, dir);
+            self.with_session(session, |connect, _| connect.session.forgive_nameless(dir));
         }
     }
 

@@ -59,23 +59,38 @@ impl Session {
         }
     }
 
-    /// Streams of the peer's were refused before they were counted: what they used is given back.
+    /// Streams of the peer's were refused: they count, and what they used is given back.
     pub(crate) fn forgive(&mut self, dir: Dir, count: u64) {
         for _ in 0..count {
+            if !self.count_stream(dir) {
+                return;
+            }
             self.release_unseen();
+            if let Some(flow) = &mut self.flow {
+                flow.received.streams(dir).give(1);
+            }
         }
+        self.update_windows(None);
+    }
+
+    /// A stream ended that may have been this session's: if it was, the peer has counted it.
+    pub(crate) fn forgive_nameless(&mut self, dir: Dir) {
+        self.release_unseen();
         if let Some(flow) = &mut self.flow {
-            flow.received.streams(dir).give(count);
+            let window = flow.received.streams(dir);
+            window.give(window.unused().min(1));
         }
         self.update_windows(None);
     }
 
     /// A stream ended of which nobody knows how much the peer sent: not more than QUIC let it send
-    /// ahead of the reader. To give too little would get the session stuck.
+    /// ahead of the reader, nor than the session's limit. To give too little would get the session
+    /// stuck.
     pub(super) fn release_unseen(&mut self) {
         if let Some(flow) = &mut self.flow {
+            let data = &mut flow.received.data;
             let window = self.terms.transport.stream_receive_window;
-            flow.received.data.give(window);
+            data.give(window.min(data.unused()));
         }
     }
 

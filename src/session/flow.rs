@@ -111,6 +111,11 @@ impl Window {
         self.used <= self.limit
     }
 
+    /// What the peer may still use, and may have used without our having seen it.
+    pub(super) fn unused(&self) -> u64 {
+        self.limit.saturating_sub(self.used)
+    }
+
     /// So much of it is over and done with.
     pub(super) fn give(&mut self, amount: u64) {
         self.returned = self.returned.saturating_add(amount);
