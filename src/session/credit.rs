@@ -50,7 +50,7 @@ impl Session {
             return;
         };
         let Some(payload) = payload else {
-            return self.release_unseen();
+            return self.release_lost();
         };
         let unseen = payload.saturating_sub(received);
         self.count_data(stream, unseen);
@@ -75,7 +75,7 @@ impl Session {
 
     /// A stream ended that may have been this session's: if it was, the peer has counted it.
     pub(crate) fn forgive_nameless(&mut self, dir: Dir) {
-        self.release_unseen();
+        self.release_lost();
         if let Some(flow) = &mut self.flow {
             let window = flow.received.streams(dir);
             window.give(window.unused().min(1));
@@ -83,10 +83,18 @@ impl Session {
         self.update_windows(None);
     }
 
-    /// A stream ended of which nobody knows how much the peer sent: not more than QUIC let it send
-    /// ahead of the reader, nor than the session's limit. To give too little would get the session
-    /// stuck.
+    /// We read no more of a stream that the peer goes on sending until it hears of that: not more
+    /// than QUIC lets it send ahead of the reader. To give too little would get the session stuck.
     pub(super) fn release_unseen(&mut self) {
+        if let Some(flow) = &mut self.flow {
+            let window = self.terms.transport.stream_receive_window;
+            flow.received.data.give(window);
+        }
+    }
+
+    /// The peer ended a stream, and nobody knows how much it had sent: nor can that be more than the
+    /// limit has left.
+    fn release_lost(&mut self) {
         if let Some(flow) = &mut self.flow {
             let data = &mut flow.received.data;
             let window = self.terms.transport.stream_receive_window;
