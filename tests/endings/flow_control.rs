@@ -523,10 +523,13 @@ fn header_data_and_fin_in_one_piece_are_counted_and_given_back() {
     });
 }
 
+/// How a stream comes to its end.
+type End = fn(&mut Rig, StreamId);
+
 #[test]
 fn what_nobody_knows_of_a_reset_or_stopped_stream_is_given_back_too_generously() {
     both_roles(|side| {
-        let ends: [(fn(&mut Rig, StreamId), u64); 2] = [
+        let ends: [(End, u64); 2] = [
             // 4 that were read, and the 6 that may have been sent.
             (|rig, stream| rig.peer_resets(stream, WT_SESSION_GONE), 20),
             // 4 that were read, and the 100 of the stream's window: it may go on for a while.
