@@ -394,7 +394,7 @@ fn judge(kind: Kind, way: Way, all: &[Seen]) -> [Cell; 3] {
     let by_silence = |seen: &&Seen| {
         matches!(
             seen.reason,
-            CloseReason::TimedOut(_) | CloseReason::ConnectionLost(_)
+            CloseReason::TimedOut(_) | CloseReason::ConnectionLost(ConnectionLost::IdleTimeout)
         )
     };
     let spoken: Vec<_> = all.iter().filter(|seen| !by_silence(seen)).collect();
