@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -51,11 +51,19 @@ pub(crate) fn run(
     let mut table = columns(&format!("Our client and our server, {seeds} seeds each"));
     for ending in endings() {
         if options.wants(ending.name) || options.wants("ourselves") {
-            let cells = LOSSES.map(|loss| tally(loss, seeds, &|link, seed| ending.play(link, seed)));
+            let cells =
+                LOSSES.map(|loss| tally(loss, seeds, &|link, seed| ending.play(link, seed)));
             table.rows.push(Row::new(ending.name, cells));
         }
     }
     section.tables.push(table);
+
+    let [passed, dropped] = &PACKETS;
+    section.notes.push(format!(
+        "Between ourselves {} packets got through, and {} were lost.",
+        passed.load(Ordering::SeqCst),
+        dropped.load(Ordering::SeqCst),
+    ));
 
     let runs = options.runs as u64;
     let mut table = columns(&format!("Peers, {runs} seeds each"));
@@ -71,8 +79,14 @@ pub(crate) fn run(
     keep(section)
 }
 
+/// How many packets got through between ourselves, and how many were lost.
+static PACKETS: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
+
 fn columns(title: &str) -> Table {
-    Table::new(title, &["what happens", "1 % lost", "5 % lost", "20 % lost"])
+    Table::new(
+        title,
+        &["what happens", "1 % lost", "5 % lost", "20 % lost"],
+    )
 }
 
 /// Plays something with each seed, and counts what comes of it.
@@ -93,7 +107,10 @@ fn tally(
                         return;
                     }
                     let delay_ms = DELAY;
-                    let link = Conditions { loss_percent, delay_ms };
+                    let link = Conditions {
+                        loss_percent,
+                        delay_ms,
+                    };
                     match play(link, seed) {
                         Ok(what) => *lock(&counts).entry(what).or_default() += 1,
                         Err(error) => lock(&wrong).push(format!("seed {seed}: {error:#}")),
@@ -188,26 +205,38 @@ impl Ending {
             let at_server = scope.spawn(move || (server.wait(), server));
             (client.wait(), at_server.join())
         });
-        let (at_server, _server) = at_server.map_err(|_| anyhow::anyhow!("the server's thread panicked"))?;
+        let (at_server, _server) =
+            at_server.map_err(|_| anyhow::anyhow!("the server's thread panicked"))?;
+        if let Some(relay) = network.get() {
+            let (passed, dropped) = relay.counts();
+            PACKETS[0].fetch_add(passed, Ordering::SeqCst);
+            PACKETS[1].fetch_add(dropped, Ordering::SeqCst);
+        }
         self.judge(&at_client, &at_server)
     }
 
     fn judge(&self, client: &Told, server: &Told) -> anyhow::Result<String> {
         let hung = "a connection hung";
-        anyhow::ensure!(client.connection.is_some(), "{hung}: {client:?}, {server:?}");
+        anyhow::ensure!(
+            client.connection.is_some(),
+            "{hung}: {client:?}, {server:?}"
+        );
         if client.connection == Some(ConnectionLost::HandshakeFailed) {
             // The server may know of nothing, or of a connection that never came to be.
             anyhow::ensure!(client.reasons.is_empty() && server.reasons.is_empty());
             return Ok("never connected".into());
         }
-        anyhow::ensure!(server.connection.is_some(), "{hung}: {client:?}, {server:?}");
+        anyhow::ensure!(
+            server.connection.is_some(),
+            "{hung}: {client:?}, {server:?}"
+        );
         let one_of = |told: &Told, reasons: &[CloseReason]| match &*told.reasons {
             [(0, reason)] => reasons.contains(reason),
             _ => false,
         };
         let is_unannounced = self.need_not_be_announced && server.reasons.is_empty();
-        let is_true = one_of(client, &self.at_client)
-            && (is_unannounced || one_of(server, &self.at_server));
+        let is_true =
+            one_of(client, &self.at_client) && (is_unannounced || one_of(server, &self.at_server));
         anyhow::ensure!(is_true, "{:?}, {:?}", client.reasons, server.reasons);
         let label = |told: &Told| {
             let label = told.reasons.first().map(|(_, reason)| reason.label());
@@ -230,10 +259,17 @@ fn setup(act: &Act) -> Setup {
 }
 
 fn endings() -> Vec<Ending> {
-    let local = |code, message: &str| CloseReason::Local { code, message: message.into() };
+    let local = |code, message: &str| CloseReason::Local {
+        code,
+        message: message.into(),
+    };
     let peer = |code, message: &str| {
         let via = CloseVia::Capsule;
-        CloseReason::Peer { code, message: message.into(), via }
+        CloseReason::Peer {
+            code,
+            message: message.into(),
+            via,
+        }
     };
     let fin = || {
         let (code, message, via) = (0, "".into(), CloseVia::Fin);
@@ -251,41 +287,143 @@ fn endings() -> Vec<Ending> {
     };
     let withdrawn = || CloseReason::Withdrawn { code: Some(0x10c) };
     let timed_out = CloseReason::TimedOut;
-    let silence = [lost(ConnectionLost::IdleTimeout), lost(ConnectionLost::StatelessReset)];
+    // The end of the connection may come before the answer to an ending, which is lost with it.
+    let shut = || {
+        let (code, reason) = (0x100, "".into());
+        lost(ConnectionLost::PeerApplication { code, reason })
+    };
+    let silence = [
+        lost(ConnectionLost::IdleTimeout),
+        lost(ConnectionLost::StatelessReset),
+    ];
     let bye = || Act::Close(7, "bye".into());
     let gone = 0x170d_7b68;
     let (reset, stop) = (AbortedBy::Reset, AbortedBy::StopSending);
-    let mut early = Ending::new("the client closes before the answer", Act::CloseEarly(5), Act::Wait, local(5, ""), withdrawn())
-        // If the answer is on its way.
-        .or_at_server(&[aborted(reset, 0x10c), aborted(stop, 0x10c)]);
+    let mut early = Ending::new(
+        "the client closes before the answer",
+        Act::CloseEarly(5),
+        Act::Wait,
+        local(5, ""),
+        withdrawn(),
+    )
+    // If the answer is on its way.
+    .or_at_server(&[aborted(reset, 0x10c), aborted(stop, 0x10c), shut()]);
     early.need_not_be_announced = true;
     vec![
-        Ending::new("the client closes", bye(), Act::Wait, local(7, "bye"), peer(7, "bye")),
-        Ending::new("the server closes", Act::Wait, bye(), peer(7, "bye"), local(7, "bye")),
-        Ending::new("both close", bye(), Act::Close(8, "late".into()), local(7, "bye"), local(8, "late"))
-            .or_at_client(&[peer(8, "late")])
-            .or_at_server(&[peer(7, "bye")]),
-        Ending::new("the client shuts down", Act::Shutdown(9, "off"), Act::Wait, local(9, "off"), peer(9, "off")),
-        Ending::new("the server shuts down", Act::Wait, Act::Shutdown(9, "off"), peer(9, "off"), local(9, "off")),
-        Ending::new("FIN from the client", Act::Fin, Act::Wait, fin(), fin()),
-        Ending::new("FIN from the server", Act::Wait, Act::Fin, fin(), fin()),
-        Ending::new("RESET_STREAM from the client", Act::Reset(0x10c), Act::Wait, aborted(reset, gone), aborted(reset, 0x10c))
-            // Whichever half of the answer comes first.
-            .or_at_client(&[aborted(stop, gone)]),
-        Ending::new("STOP_SENDING from the client", Act::Stop(0x10c), Act::Wait, aborted(stop, 0x10c), aborted(stop, 0x10c)),
-        Ending::new("the server rejects", Act::Wait, Act::Reject(403), rejected(Endpoint::Peer), rejected(Endpoint::Local)),
-        Ending::new("the server does not answer", Act::Wait, Act::Withhold, timed_out(Deadline::Request), withdrawn())
-            .with(|client, _| client.config.deadlines.request = Some(Duration::from_secs(2))),
+        Ending::new(
+            "the client closes",
+            bye(),
+            Act::Wait,
+            local(7, "bye"),
+            peer(7, "bye"),
+        ),
+        Ending::new(
+            "the server closes",
+            Act::Wait,
+            bye(),
+            peer(7, "bye"),
+            local(7, "bye"),
+        ),
+        Ending::new(
+            "both close",
+            bye(),
+            Act::Close(8, "late".into()),
+            local(7, "bye"),
+            local(8, "late"),
+        )
+        .or_at_client(&[peer(8, "late")])
+        .or_at_server(&[peer(7, "bye")]),
+        Ending::new(
+            "the client shuts down",
+            Act::Shutdown(9, "off"),
+            Act::Wait,
+            local(9, "off"),
+            peer(9, "off"),
+        ),
+        Ending::new(
+            "the server shuts down",
+            Act::Wait,
+            Act::Shutdown(9, "off"),
+            peer(9, "off"),
+            local(9, "off"),
+        ),
+        Ending::new("FIN from the client", Act::Fin, Act::Wait, fin(), fin())
+            .or_at_client(&[shut()]),
+        Ending::new("FIN from the server", Act::Wait, Act::Fin, fin(), fin())
+            .or_at_server(&[shut()]),
+        Ending::new(
+            "RESET_STREAM from the client",
+            Act::Reset(0x10c),
+            Act::Wait,
+            aborted(reset, gone),
+            aborted(reset, 0x10c),
+        )
+        // Whichever half of the answer comes first.
+        .or_at_client(&[aborted(stop, gone), shut()]),
+        Ending::new(
+            "STOP_SENDING from the client",
+            Act::Stop(0x10c),
+            Act::Wait,
+            aborted(stop, 0x10c),
+            aborted(stop, 0x10c),
+        )
+        .or_at_client(&[shut()]),
+        Ending::new(
+            "the server rejects",
+            Act::Wait,
+            Act::Reject(403),
+            rejected(Endpoint::Peer),
+            rejected(Endpoint::Local),
+        ),
+        Ending::new(
+            "the server does not answer",
+            Act::Wait,
+            Act::Withhold,
+            timed_out(Deadline::Request),
+            withdrawn(),
+        )
+        .or_at_server(&[shut()])
+        .with(|client, _| client.config.deadlines.request = Some(Duration::from_secs(2))),
         early,
-        Ending::new("the client closes the connection", Act::Abort(0x10c, "off"), Act::Wait, lost(ConnectionLost::Local { code: 0x10c }), by_peer())
-            .or_at_server(&silence)
-            .with(|client, server| (client.idle, server.idle) = (Duration::from_secs(4), Duration::from_secs(4))),
-        Ending::new("the server closes the connection", Act::Wait, Act::Abort(0x10c, "off"), by_peer(), lost(ConnectionLost::Local { code: 0x10c }))
-            .or_at_client(&silence)
-            .with(|client, server| (client.idle, server.idle) = (Duration::from_secs(4), Duration::from_secs(4))),
-        Ending::new("the network goes", Act::Vanish, Act::Wait, silence[0].clone(), silence[0].clone())
-            .with(|client, server| (client.idle, server.idle) = (Duration::from_secs(3), Duration::from_secs(3))),
-        Ending::new("the client says nothing", Act::Wait, Act::Wait, peer(0, ""), timed_out(Deadline::Inactivity))
-            .with(|_, server| server.config.deadlines.inactivity = Some(Duration::from_secs(2))),
+        Ending::new(
+            "the client closes the connection",
+            Act::Abort(0x10c, "off"),
+            Act::Wait,
+            lost(ConnectionLost::Local { code: 0x10c }),
+            by_peer(),
+        )
+        .or_at_server(&silence)
+        .with(|client, server| {
+            (client.idle, server.idle) = (Duration::from_secs(4), Duration::from_secs(4))
+        }),
+        Ending::new(
+            "the server closes the connection",
+            Act::Wait,
+            Act::Abort(0x10c, "off"),
+            by_peer(),
+            lost(ConnectionLost::Local { code: 0x10c }),
+        )
+        .or_at_client(&silence)
+        .with(|client, server| {
+            (client.idle, server.idle) = (Duration::from_secs(4), Duration::from_secs(4))
+        }),
+        Ending::new(
+            "the network goes",
+            Act::Vanish,
+            Act::Wait,
+            silence[0].clone(),
+            silence[0].clone(),
+        )
+        .with(|client, server| {
+            (client.idle, server.idle) = (Duration::from_secs(3), Duration::from_secs(3))
+        }),
+        Ending::new(
+            "the client says nothing",
+            Act::Wait,
+            Act::Wait,
+            peer(0, ""),
+            timed_out(Deadline::Inactivity),
+        )
+        .with(|_, server| server.config.deadlines.inactivity = Some(Duration::from_secs(2))),
     ]
 }

@@ -58,11 +58,7 @@ struct State {
 impl Relay {
     /// A network to `server`. The same seed gives packets the same fates in the order in which they
     /// come.
-    pub(crate) fn start(
-        server: SocketAddr,
-        conditions: Conditions,
-        seed: u64,
-    ) -> io::Result<Self> {
+    pub(crate) fn start(server: SocketAddr, conditions: Conditions, seed: u64) -> io::Result<Self> {
         let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
@@ -192,5 +188,67 @@ async fn back(
         if let Ok((len, _)) = upstream.recv_from(&mut buffer).await {
             state.pass(buffer[..len].to_vec(), &socket, client).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    fn state(loss_percent: u32, seed: u64) -> State {
+        State {
+            is_cut: AtomicBool::new(false),
+            passed: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            conditions: Conditions {
+                loss_percent,
+                delay_ms: 1..=20,
+            },
+            rng: Mutex::new(Rng::with_seed(seed)),
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_packets_the_same_fates() {
+        let fates = |seed| {
+            let state = state(20, seed);
+            (0..1000).map(|_| state.fate()).collect::<Vec<_>>()
+        };
+        assert_eq!(fates(7), fates(7));
+        assert_ne!(fates(7), fates(8));
+        let lost = fates(7).iter().filter(|fate| fate.is_none()).count();
+        assert!((150..250).contains(&lost), "{lost} of 1000");
+        let mut delays: Vec<_> = fates(7).into_iter().flatten().collect();
+        delays.sort();
+        assert_eq!(delays.first(), Some(&Duration::from_millis(1)));
+        assert_eq!(delays.last(), Some(&Duration::from_millis(20)));
+    }
+
+    #[test]
+    fn packets_pass_both_ways_until_the_network_is_cut() -> io::Result<()> {
+        let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let patience = Some(Duration::from_secs(5));
+        server.set_read_timeout(patience)?;
+        client.set_read_timeout(patience)?;
+        let relay = Relay::start(server.local_addr()?, Conditions::perfect(), 0)?;
+        let mut buffer = [0; 16];
+
+        client.send_to(b"there", relay.address)?;
+        let (len, from) = server.recv_from(&mut buffer)?;
+        assert_eq!(&buffer[..len], b"there");
+        server.send_to(b"and back", from)?;
+        let (len, from) = client.recv_from(&mut buffer)?;
+        assert_eq!((&buffer[..len], from), (&b"and back"[..], relay.address));
+        assert_eq!(relay.counts(), (2, 0));
+
+        relay.cut();
+        client.send_to(b"lost", relay.address)?;
+        server.set_read_timeout(Some(Duration::from_millis(200)))?;
+        assert!(server.recv_from(&mut buffer).is_err());
+        assert_eq!(relay.counts(), (2, 1));
+        Ok(())
     }
 }

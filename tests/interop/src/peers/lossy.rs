@@ -34,7 +34,14 @@ impl Lossy {
     /// Plays it once. The error says what is not true.
     pub(crate) fn play(&self, conditions: Conditions, seed: u64) -> anyhow::Result<String> {
         let identity = Identity::fresh()?;
-        let (told, _) = play(&identity, self.side, &self.case, &*self.start, conditions, seed)?;
+        let (told, _) = play(
+            &identity,
+            self.side,
+            &self.case,
+            &*self.start,
+            conditions,
+            seed,
+        )?;
         self.judge(&told)
     }
 
@@ -46,9 +53,7 @@ impl Lossy {
             return Ok("never connected".into());
         }
         let is_true = |reasons: &[(u64, CloseReason)]| match reasons {
-            [(0, reason)] => {
-                *reason == self.case.reasons[0].1 || self.instead.contains(reason)
-            }
+            [(0, reason)] => *reason == self.case.reasons[0].1 || self.instead.contains(reason),
             _ => false,
         };
         anyhow::ensure!(is_true(&told.reasons), "{:?}", told.reasons);
@@ -78,11 +83,21 @@ pub(crate) fn lossy(options: &Options) -> Vec<Lossy> {
             CloseReason::from(closed_with(0x52e4_a40f_a8db + code, ""))
         };
         add(
-            Case::new("it closes with 7 and \"bye\"", Act::Wait, Deed::Close(7, "bye"), peer_closed(7, "bye")),
+            Case::new(
+                "it closes with 7 and \"bye\"",
+                Act::Wait,
+                Deed::Close(7, "bye"),
+                peer_closed(7, "bye"),
+            ),
             vec![closed(7), idle(), reset()],
         );
         add(
-            Case::new("we close with 4242 and \"bye-bye\"", Act::Close(4242, "bye-bye".into()), Deed::Wait, local(4242, "bye-bye")),
+            Case::new(
+                "we close with 4242 and \"bye-bye\"",
+                Act::Close(4242, "bye-bye".into()),
+                Deed::Wait,
+                local(4242, "bye-bye"),
+            ),
             vec![],
         );
         add(
@@ -111,12 +126,42 @@ pub(crate) fn lossy(options: &Options) -> Vec<Lossy> {
         };
         let body = |data: &[u8]| json!({"deed": "body", "data": aioquic::hex(data), "fin": true});
         let coded = |deed: &str| json!({"deed": deed, "code": 0x10c, "reason": "off"});
-        add("capsule (7, \"bye\") and FIN", Act::Wait, body(&capsule(7, b"bye")), peer_closed(7, "bye"), vec![]);
+        add(
+            "capsule (7, \"bye\") and FIN",
+            Act::Wait,
+            body(&capsule(7, b"bye")),
+            peer_closed(7, "bye"),
+            vec![],
+        );
         add("bare FIN", Act::Wait, body(b""), peer_finished(), vec![]);
-        add("RESET_STREAM(0x10c)", Act::Wait, coded("reset"), aborted(AbortedBy::Reset, 0x10c), vec![]);
-        add("STOP_SENDING(0x10c)", Act::Wait, coded("stop"), aborted(AbortedBy::StopSending, 0x10c), vec![]);
-        add("CONNECTION_CLOSE(0x10c, \"off\")", Act::Wait, coded("close-connection"), closed_with(0x10c, "off").into(), vec![idle(), reset()]);
-        add("we close with 4242 and \"bye-bye\"", Act::Close(4242, "bye-bye".into()), json!({"deed": "wait"}), local(4242, "bye-bye"), vec![]);
+        add(
+            "RESET_STREAM(0x10c)",
+            Act::Wait,
+            coded("reset"),
+            aborted(AbortedBy::Reset, 0x10c),
+            vec![],
+        );
+        add(
+            "STOP_SENDING(0x10c)",
+            Act::Wait,
+            coded("stop"),
+            aborted(AbortedBy::StopSending, 0x10c),
+            vec![],
+        );
+        add(
+            "CONNECTION_CLOSE(0x10c, \"off\")",
+            Act::Wait,
+            coded("close-connection"),
+            closed_with(0x10c, "off").into(),
+            vec![idle(), reset()],
+        );
+        add(
+            "we close with 4242 and \"bye-bye\"",
+            Act::Close(4242, "bye-bye".into()),
+            json!({"deed": "wait"}),
+            local(4242, "bye-bye"),
+            vec![],
+        );
     }
     all
 }

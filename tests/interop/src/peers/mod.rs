@@ -4,8 +4,8 @@
 
 mod aioquic;
 mod guest;
-mod ours;
 mod h3;
+mod ours;
 mod shiguredo;
 mod web_transport_quinn;
 mod wtransport;
@@ -26,7 +26,7 @@ use crate::{
 use guest::{Deed, Guest, Invitation};
 mod lossy;
 
-pub(crate) use lossy::{Lossy, lossy};
+pub(crate) use lossy::lossy;
 pub(crate) use ours::{Act, Ours, Setup, Told};
 
 pub(crate) fn run(
@@ -277,7 +277,9 @@ fn brief(text: &str) -> String {
 fn version(package: &str) -> String {
     let lock = include_str!("../../Cargo.lock");
     let name = format!("name = \"{package}\"\nversion = \"");
-    let version = lock.split_once(&name).and_then(|(_, rest)| rest.split('"').next());
+    let version = lock
+        .split_once(&name)
+        .and_then(|(_, rest)| rest.split('"').next());
     version.unwrap_or("of unknown version").into()
 }
 
@@ -320,7 +322,12 @@ const CONVERSED: [&str; 5] = [
     "0: datagram p-datagram",
 ];
 /// And in the peer's.
-const CONVERSED_THERE: [&str; 4] = ["Bi p-bi", "Bi o-bi", "datagram o-datagram", "datagram p-datagram"];
+const CONVERSED_THERE: [&str; 4] = [
+    "Bi p-bi",
+    "Bi o-bi",
+    "datagram o-datagram",
+    "datagram p-datagram",
+];
 
 /// A close capsule (draft §6).
 fn capsule(code: u32, message: &[u8]) -> Vec<u8> {
@@ -342,4 +349,44 @@ pub(crate) fn version_of(peer: &str, options: &Options) -> String {
     }
     let installed = aioquic::install(options).and_then(|python| aioquic::version(&python));
     installed.unwrap_or_else(|_| "of unknown version".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Verdict;
+
+    #[test]
+    fn a_capsule_has_a_length_that_fits_it() {
+        assert_eq!(capsule(7, b"bye"), b"\x68\x43\x07\0\0\0\x07bye");
+        assert_eq!(&capsule(0, &[b'x'; 59])[..3], b"\x68\x43\x3f");
+        assert_eq!(&capsule(0, &[b'x'; 60])[..4], b"\x68\x43\x40\x40");
+        assert_eq!(capsule(0, &[b'x'; 1024]).len(), 2 + 2 + 4 + 1024);
+    }
+
+    #[test]
+    fn what_is_not_as_expected_is_a_failure_of_ours_and_never_a_deviation() {
+        let case = Case::new("x", Act::Wait, Deed::Wait, peer_closed(7, "bye"))
+            .sent_wrong("a reason")
+            .told(&["end"]);
+        let mut told = Told {
+            reasons: vec![(0, peer_closed(7, "bye"))],
+            connection: Some(ConnectionLost::Local { code: 0x100 }),
+            notes: Vec::new(),
+        };
+        let verdicts = |told: &Told, line: &str| {
+            let row = case.judge(told, vec![line.into()]);
+            [row.cells[0].verdict, row.cells[1].verdict]
+        };
+        assert_eq!(verdicts(&told, "end"), [Verdict::Deviation, Verdict::Pass]);
+        assert_eq!(verdicts(&told, "?"), [Verdict::Deviation, Verdict::Failure]);
+        told.reasons = vec![(0, peer_closed(7, "by"))];
+        assert_eq!(verdicts(&told, "end"), [Verdict::Failure, Verdict::Pass]);
+        told.reasons = vec![(0, peer_closed(7, "bye"))];
+        told.notes = vec!["0: draining".into()];
+        assert_eq!(verdicts(&told, "end"), [Verdict::Failure, Verdict::Pass]);
+        told.notes.clear();
+        told.connection = None;
+        assert_eq!(verdicts(&told, "end"), [Verdict::Failure, Verdict::Pass]);
+    }
 }

@@ -52,8 +52,6 @@ pub(crate) enum Act {
     Reset(u64),
     /// STOP_SENDING on the CONNECT stream, behind the crate's back.
     Stop(u64),
-    /// Both of them.
-    ResetAndStop(u64),
     /// Cuts the network.
     Vanish,
     /// Sends on a stream and in a datagram, gets both back, and closes with 0.
@@ -373,10 +371,6 @@ impl Plays {
             Act::Fin => _ = peer.quic.send_stream(stream.into()).finish(),
             Act::Reset(code) => reset(peer, stream, code),
             Act::Stop(code) => stop(peer, stream, code),
-            Act::ResetAndStop(code) => {
-                reset(peer, stream, code);
-                stop(peer, stream, code);
-            }
             Act::Vanish => (self.cut)(),
             Act::Converse => {
                 // Both of ours, and the peer's word that it has all of its own.

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use http::StatusCode;
 use url::Url;
 use web_transport_quinn::{Request, Session as WebTransport};
-use webtransport_session::{CloseReason, ConnectionLost, Deadline, Endpoint, Http3Error, Side, Violation};
+use webtransport_session::{
+    CloseReason, ConnectionLost, Deadline, Endpoint, Http3Error, Side, Violation,
+};
 
 use super::{
     CONVERSED, CONVERSED_THERE, Case, closed_with,
@@ -45,8 +47,16 @@ pub(crate) fn section(options: &Options) -> anyhow::Result<Section> {
     );
     let start = |invitation| Guest::start(invitation, play);
     for (side, title, cases) in [
-        (Side::Client, "web-transport-quinn as client", client_cases()),
-        (Side::Server, "web-transport-quinn as server", server_cases()),
+        (
+            Side::Client,
+            "web-transport-quinn as client",
+            client_cases(),
+        ),
+        (
+            Side::Server,
+            "web-transport-quinn as server",
+            server_cases(),
+        ),
     ] {
         section
             .tables
@@ -62,30 +72,55 @@ fn client_cases() -> Vec<Case> {
         by: Endpoint::Local,
         rejection: Box::new(redirect()),
     };
-    let status = |status| format!("failed to exchange h3 connect: protocol error: expected 200, got: Some({status})");
-    let mut later = Case::new("a session that is not on the first stream, and a datagram each way", Act::Datagram, Deed::Later, peer_closed(0, ""));
+    let status = |status| {
+        format!("failed to exchange h3 connect: protocol error: expected 200, got: Some({status})")
+    };
+    let mut later = Case::new(
+        "a session that is not on the first stream, and a datagram each way",
+        Act::Datagram,
+        Deed::Later,
+        peer_closed(0, ""),
+    );
     later.reasons = vec![(4, peer_closed(0, ""))];
     cases.extend([
-        Case::new("it lets go before the answer", Act::Withhold, Deed::DropEarly, closed_with(0, "").into())
-            .with(|setup| setup.config.deadlines.request = Some(Duration::from_secs(5)))
-            .sent_wrong(ZERO),
-        Case::new("we reject with 403", Act::Reject(403), Deed::Wait, rejected(Endpoint::Local, 403))
-            .connection(&zero)
-            .sent_wrong(ZERO)
-            .told(&[status(403)]),
+        Case::new(
+            "it lets go before the answer",
+            Act::Withhold,
+            Deed::DropEarly,
+            closed_with(0, "").into(),
+        )
+        .with(|setup| setup.config.deadlines.request = Some(Duration::from_secs(5)))
+        .sent_wrong(ZERO),
+        Case::new(
+            "we reject with 403",
+            Act::Reject(403),
+            Deed::Wait,
+            rejected(Endpoint::Local, 403),
+        )
+        .connection(&zero)
+        .sent_wrong(ZERO)
+        .told(&[status(403)]),
         Case::new("we redirect", Act::Redirect, Deed::Wait, redirected)
             .connection(&zero)
             .sent_wrong(ZERO)
             .told(&[status(302)]),
-        Case::new("we do not answer", Act::Withhold, Deed::Wait, CloseReason::TimedOut(Deadline::Request))
-            .connection(&zero)
-            .sent_wrong(ZERO)
-            .told(&["failed to exchange h3 connect: protocol error: unexpected end of input"])
-            .told_wrong("It takes the reset of its request for the end of the stream"),
+        Case::new(
+            "we do not answer",
+            Act::Withhold,
+            Deed::Wait,
+            CloseReason::TimedOut(Deadline::Request),
+        )
+        .connection(&zero)
+        .sent_wrong(ZERO)
+        .told(&["failed to exchange h3 connect: protocol error: unexpected end of input"])
+        .told_wrong("It takes the reset of its request for the end of the stream"),
         later
             .connection(&[closes(0, "")])
             .sent_wrong(QUARTER)
-            .told(&["webtransport error: unknown session", "connection error: closed"])
+            .told(&[
+                "webtransport error: unknown session",
+                "connection error: closed",
+            ])
             .told_wrong(QUARTER),
     ]);
     cases
@@ -95,17 +130,42 @@ fn server_cases() -> Vec<Case> {
     let mut cases = common_cases();
     let critical = ConnectionLost::Http3(Http3Error::ClosedCriticalStream);
     cases.extend([
-        Case::new("it rejects with 403", Act::Wait, Deed::Reject(403), critical.into())
-            .sent_wrong(REJECTS)
-            .told(&["closed by peer: H3_CLOSED_CRITICAL_STREAM (code 260)"]),
-        Case::new("it rejects with 404 and lets go", Act::Wait, Deed::RejectAndDrop(404), closed_with(0, "").into())
-            .sent_wrong(OUTRUN),
-        Case::new("it does not answer", Act::Wait, Deed::Withhold, CloseReason::TimedOut(Deadline::Request))
-            .told(&["closed by peer: 256"]),
-        Case::new("it lets the request go", Act::Wait, Deed::DropEarly, closed_with(0, "").into())
-            .sent_wrong(ZERO),
-        Case::new("we close before the answer", Act::CloseEarly(5), Deed::Withhold, local(5, ""))
-            .told(&["failed to exchange h3 connect: protocol error: unexpected end of input"]),
+        Case::new(
+            "it rejects with 403",
+            Act::Wait,
+            Deed::Reject(403),
+            critical.into(),
+        )
+        .sent_wrong(REJECTS)
+        .told(&["closed by peer: H3_CLOSED_CRITICAL_STREAM (code 260)"]),
+        Case::new(
+            "it rejects with 404 and lets go",
+            Act::Wait,
+            Deed::RejectAndDrop(404),
+            closed_with(0, "").into(),
+        )
+        .sent_wrong(OUTRUN),
+        Case::new(
+            "it does not answer",
+            Act::Wait,
+            Deed::Withhold,
+            CloseReason::TimedOut(Deadline::Request),
+        )
+        .told(&["closed by peer: 256"]),
+        Case::new(
+            "it lets the request go",
+            Act::Wait,
+            Deed::DropEarly,
+            closed_with(0, "").into(),
+        )
+        .sent_wrong(ZERO),
+        Case::new(
+            "we close before the answer",
+            Act::CloseEarly(5),
+            Deed::Withhold,
+            local(5, ""),
+        )
+        .told(&["failed to exchange h3 connect: protocol error: unexpected end of input"]),
     ]);
     cases
 }
@@ -119,7 +179,9 @@ fn closes(code: u32, reason: &'static str) -> ConnectionLost {
 /// For either role.
 fn common_cases() -> Vec<Case> {
     let long = "ü".repeat(512);
-    let told = |code: u32, message: &str| format!("webtransport error: closed: code={code} reason={message}");
+    let told = |code: u32, message: &str| {
+        format!("webtransport error: closed: code={code} reason={message}")
+    };
     let close = |code, message: &'static str| {
         let act = Act::Close(code, message.into());
         let name = format!("we close with {code} and {message:?}");
@@ -129,9 +191,14 @@ fn common_cases() -> Vec<Case> {
             .told(&[told(code, message)])
     };
     // Of the long reason quinn sends as much as there is room for.
-    let mut longest = Case::new("we close with 2^32 - 1 and a message of 1024 bytes", Act::Close(u32::MAX, long.clone()), Deed::Wait, local(u32::MAX, &long))
-        .sent_wrong(CLOSES)
-        .told(&[told(u32::MAX, &long)]);
+    let mut longest = Case::new(
+        "we close with 2^32 - 1 and a message of 1024 bytes",
+        Act::Close(u32::MAX, long.clone()),
+        Deed::Wait,
+        local(u32::MAX, &long),
+    )
+    .sent_wrong(CLOSES)
+    .told(&[told(u32::MAX, &long)]);
     let (code, reason) = (0x52e5_ac98_3162, long.into());
     longest.connections = vec![ConnectionLost::PeerApplication { code, reason }];
     let closes_itself = |name: &str, deed, code, reason| {
@@ -143,51 +210,131 @@ fn common_cases() -> Vec<Case> {
     let critical = ConnectionLost::Http3(Http3Error::ClosedCriticalStream);
     let seven = || peer_closed(7, "");
     vec![
-        Case::new("streams and datagrams", Act::Converse, Deed::Converse, local(0, ""))
-            .notes(&CONVERSED)
-            .connection(&[closes(0, "")])
-            .told(&[&CONVERSED_THERE[..], &[&*told(0, "")]].concat()),
-        Case::new("streams are aborted", Act::AbortStreams, Deed::AbortStreams, local(0, ""))
-            .notes(&["0: Uni done", "0: stream reset with Some(13)", "0: stream stopped with Some(14)"])
-            .connection(&[closes(0, "")])
-            .told(&["read error: RESET_STREAM: 11", "stopped with Some(12)", &*told(0, "")]),
-        closes_itself("it closes with 7 and \"bye\"", Deed::Close(7, "bye"), 7, peer_closed(7, "bye")),
-        closes_itself("it closes with 0 and \"\"", Deed::Close(0, ""), 0, peer_closed(0, "")),
-        closes_itself("it closes with 2^32 - 1 and 1024 bytes", Deed::CloseLong(u32::MAX, 1024), u32::MAX, peer_closed(u32::MAX, &"x".repeat(1024))),
-        closes_itself("it closes with 1025 bytes", Deed::CloseLong(0, 1025), 0, Violation::MessageTooLong.into())
-            .sent_wrong(TOO_LONG),
+        Case::new(
+            "streams and datagrams",
+            Act::Converse,
+            Deed::Converse,
+            local(0, ""),
+        )
+        .notes(&CONVERSED)
+        .connection(&[closes(0, "")])
+        .told(&[&CONVERSED_THERE[..], &[&*told(0, "")]].concat()),
+        Case::new(
+            "streams are aborted",
+            Act::AbortStreams,
+            Deed::AbortStreams,
+            local(0, ""),
+        )
+        .notes(&[
+            "0: Uni done",
+            "0: stream reset with Some(13)",
+            "0: stream stopped with Some(14)",
+        ])
+        .connection(&[closes(0, "")])
+        .told(&[
+            "read error: RESET_STREAM: 11",
+            "stopped with Some(12)",
+            &*told(0, ""),
+        ]),
+        closes_itself(
+            "it closes with 7 and \"bye\"",
+            Deed::Close(7, "bye"),
+            7,
+            peer_closed(7, "bye"),
+        ),
+        closes_itself(
+            "it closes with 0 and \"\"",
+            Deed::Close(0, ""),
+            0,
+            peer_closed(0, ""),
+        ),
+        closes_itself(
+            "it closes with 2^32 - 1 and 1024 bytes",
+            Deed::CloseLong(u32::MAX, 1024),
+            u32::MAX,
+            peer_closed(u32::MAX, &"x".repeat(1024)),
+        ),
+        closes_itself(
+            "it closes with 1025 bytes",
+            Deed::CloseLong(0, 1025),
+            0,
+            Violation::MessageTooLong.into(),
+        )
+        .sent_wrong(TOO_LONG),
         Case::new("it lets go", Act::Wait, Deed::Drop, critical.into()).sent_wrong(LETS_GO),
-        Case::new("it closes the connection with 0x10c and \"off\"", Act::Wait, Deed::CloseConnection(0x10c, "off"), closed_with(0x10c, "off").into())
-            .told(&["connection error: closed"]),
+        Case::new(
+            "it closes the connection with 0x10c and \"off\"",
+            Act::Wait,
+            Deed::CloseConnection(0x10c, "off"),
+            closed_with(0x10c, "off").into(),
+        )
+        .told(&["connection error: closed"]),
         close(4242, "bye-bye"),
         close(0, ""),
         longest,
-        Case::new("we shut down with 8 and \"later\"", Act::Shutdown(8, "later"), Deed::Wait, local(8, "later"))
-            .connection(&[closes(8, "later")])
-            .sent_wrong(CLOSES)
-            .told(&[told(8, "later")]),
+        Case::new(
+            "we shut down with 8 and \"later\"",
+            Act::Shutdown(8, "later"),
+            Deed::Wait,
+            local(8, "later"),
+        )
+        .connection(&[closes(8, "later")])
+        .sent_wrong(CLOSES)
+        .told(&[told(8, "later")]),
         Case::new("FIN from us", Act::Fin, Deed::Wait, closes(0, "").into())
             .sent_wrong(CLOSES)
             .told(&["connection error: closed"])
             .told_wrong(LOCALLY),
-        Case::new("RESET_STREAM from us", Act::Reset(0x10c), Deed::Wait, closes(0, "").into())
-            .sent_wrong(CLOSES)
-            .told(&["connection error: closed"])
-            .told_wrong(LOCALLY),
-        Case::new("STOP_SENDING from us", Act::Stop(0x10c), Deed::Wait, ConnectionLost::IdleTimeout.into())
-            .with(|setup| setup.idle = Duration::from_secs(1))
-            .sent_wrong(STOP)
-            .told(&["connection error: closed"])
-            .told_wrong(STOP),
-        Case::new("we close the connection with 0x100 and \"over\"", Act::Abort(0x100, "over"), Deed::Wait, ConnectionLost::Local { code: 0x100 }.into())
-            .told(&["connection error: closed"])
-            .told_wrong(LOCALLY),
-        Case::new("the network goes", Act::Vanish, Deed::Wait, ConnectionLost::IdleTimeout.into())
-            .with(|setup| setup.idle = Duration::from_secs(1))
-            .told(&["connection error: closed"])
-            .told_wrong(LOCALLY),
-        closes_itself("we drain, then it closes with 7", Deed::Close(7, ""), 7, seven()).with(|setup| setup.act = Act::Drain),
-        closes_itself("we send GOAWAY, then it closes with 7", Deed::Close(7, ""), 7, seven()).with(|setup| setup.act = Act::GoAway),
+        Case::new(
+            "RESET_STREAM from us",
+            Act::Reset(0x10c),
+            Deed::Wait,
+            closes(0, "").into(),
+        )
+        .sent_wrong(CLOSES)
+        .told(&["connection error: closed"])
+        .told_wrong(LOCALLY),
+        Case::new(
+            "STOP_SENDING from us",
+            Act::Stop(0x10c),
+            Deed::Wait,
+            ConnectionLost::IdleTimeout.into(),
+        )
+        .with(|setup| setup.idle = Duration::from_secs(1))
+        .sent_wrong(STOP)
+        .told(&["connection error: closed"])
+        .told_wrong(STOP),
+        Case::new(
+            "we close the connection with 0x100 and \"over\"",
+            Act::Abort(0x100, "over"),
+            Deed::Wait,
+            ConnectionLost::Local { code: 0x100 }.into(),
+        )
+        .told(&["connection error: closed"])
+        .told_wrong(LOCALLY),
+        Case::new(
+            "the network goes",
+            Act::Vanish,
+            Deed::Wait,
+            ConnectionLost::IdleTimeout.into(),
+        )
+        .with(|setup| setup.idle = Duration::from_secs(1))
+        .told(&["connection error: closed"])
+        .told_wrong(LOCALLY),
+        closes_itself(
+            "we drain, then it closes with 7",
+            Deed::Close(7, ""),
+            7,
+            seven(),
+        )
+        .with(|setup| setup.act = Act::Drain),
+        closes_itself(
+            "we send GOAWAY, then it closes with 7",
+            Deed::Close(7, ""),
+            7,
+            seven(),
+        )
+        .with(|setup| setup.act = Act::GoAway),
     ]
 }
 

@@ -10,9 +10,9 @@ use wtransport::{
 };
 
 use super::{
-    Case,
+    Case, closed_with,
     guest::{self, Deed, Guest, Invitation, Lines, Session},
-    closed_with, local,
+    local,
     ours::{Act, redirect},
     table,
 };
@@ -47,7 +47,9 @@ pub(crate) fn section(options: &Options) -> anyhow::Result<Section> {
         (Side::Client, "wtransport as client", client_cases()),
         (Side::Server, "wtransport as server", server_cases()),
     ] {
-        section.tables.push(table(options, title, side, cases, &start)?);
+        section
+            .tables
+            .push(table(options, title, side, cases, &start)?);
     }
     Ok(section)
 }
@@ -61,22 +63,42 @@ fn client_cases() -> Vec<Case> {
         rejection: Box::new(redirect()),
     };
     cases.extend([
-        Case::new("it lets go before the answer", Act::Withhold, Deed::DropEarly, CloseReason::Withdrawn { code: None })
-            .connection(&lost)
-            .sent_wrong(LETS_GO)
-            .with(|setup| setup.config.deadlines.request = Some(Duration::from_secs(5))),
-        Case::new("we reject with 403", Act::Reject(403), Deed::Wait, super::rejected(Endpoint::Local, 403))
-            .connection(&lost)
-            .told(&[rejected]),
+        Case::new(
+            "it lets go before the answer",
+            Act::Withhold,
+            Deed::DropEarly,
+            CloseReason::Withdrawn { code: None },
+        )
+        .connection(&lost)
+        .sent_wrong(LETS_GO)
+        .with(|setup| setup.config.deadlines.request = Some(Duration::from_secs(5))),
+        Case::new(
+            "we reject with 403",
+            Act::Reject(403),
+            Deed::Wait,
+            super::rejected(Endpoint::Local, 403),
+        )
+        .connection(&lost)
+        .told(&[rejected]),
         Case::new("we redirect", Act::Redirect, Deed::Wait, redirected)
             .connection(&lost)
             .told(&[rejected]),
-        Case::new("we send GOAWAY, then it closes with 7", Act::GoAway, Deed::Close(7, ""), closed_with(7, "").into())
-            .sent_wrong(CLOSE),
-        Case::new("we do not answer", Act::Withhold, Deed::Wait, CloseReason::TimedOut(Deadline::Request))
-            .connection(&lost)
-            .told(&["connection locally closed"])
-            .told_wrong("It says \"locally closed\" when its request was reset"),
+        Case::new(
+            "we send GOAWAY, then it closes with 7",
+            Act::GoAway,
+            Deed::Close(7, ""),
+            closed_with(7, "").into(),
+        )
+        .sent_wrong(CLOSE),
+        Case::new(
+            "we do not answer",
+            Act::Withhold,
+            Deed::Wait,
+            CloseReason::TimedOut(Deadline::Request),
+        )
+        .connection(&lost)
+        .told(&["connection locally closed"])
+        .told_wrong("It says \"locally closed\" when its request was reset"),
     ]);
     cases
 }
@@ -91,15 +113,33 @@ fn server_cases() -> Vec<Case> {
     }
     let timed_out = CloseReason::TimedOut(Deadline::Request);
     cases.extend([
-        Case::new("we send GOAWAY", Act::GoAway, Deed::Wait, closed_with(0x105, "").into())
-            .sent_wrong(GOAWAY)
-            .told(&["connection locally aborted: FrameUnexpectedError", "connection locally closed"])
-            .told_wrong(GOAWAY),
+        Case::new(
+            "we send GOAWAY",
+            Act::GoAway,
+            Deed::Wait,
+            closed_with(0x105, "").into(),
+        )
+        .sent_wrong(GOAWAY)
+        .told(&[
+            "connection locally aborted: FrameUnexpectedError",
+            "connection locally closed",
+        ])
+        .told_wrong(GOAWAY),
         Case::new("it does not answer", Act::Wait, Deed::Withhold, timed_out),
-        Case::new("it lets the request go", Act::Wait, Deed::DropEarly, lost[0].clone().into())
-            .sent_wrong(LETS_GO),
-        Case::new("we close before the answer", Act::CloseEarly(5), Deed::Withhold, local(5, ""))
-            .told(&["connection closed by peer: 256"]),
+        Case::new(
+            "it lets the request go",
+            Act::Wait,
+            Deed::DropEarly,
+            lost[0].clone().into(),
+        )
+        .sent_wrong(LETS_GO),
+        Case::new(
+            "we close before the answer",
+            Act::CloseEarly(5),
+            Deed::Withhold,
+            local(5, ""),
+        )
+        .told(&["connection closed by peer: 256"]),
     ]);
     cases
 }
@@ -122,52 +162,121 @@ fn common_cases() -> Vec<Case> {
             .told_wrong(CLOSED)
     };
     vec![
-        Case::new("streams and datagrams", Act::Converse, Deed::Converse, local(0, ""))
-            .notes(&super::CONVERSED)
-            .connection(&lost)
-            .told(&[&super::CONVERSED_THERE[..], &["connection closed by peer: 0", locally]].concat())
-            .told_wrong(CLOSED),
-        Case::new("streams are aborted", Act::AbortStreams, Deed::AbortStreams, local(0, ""))
-            .notes(&["0: Uni done", "0: stream reset with None", "0: stream stopped with None"])
-            .connection(&lost)
-            .sent_wrong(CODES)
-            .told(&[
-                "stream reset (code: 91141958510822)",
-                "stream stopped (code: 91141958510823)",
-                "connection closed by peer: 0",
-                locally,
-            ])
-            .told_wrong(CODES),
-        Case::new("it closes with 7 and \"bye\"", Act::Wait, Deed::Close(7, "bye"), closed_with(7, "bye").into())
-            .sent_wrong(CLOSE),
-        Case::new("it lets go", Act::Wait, Deed::Drop, closed_with(0, "").into()).sent_wrong(LETS_GO),
+        Case::new(
+            "streams and datagrams",
+            Act::Converse,
+            Deed::Converse,
+            local(0, ""),
+        )
+        .notes(&super::CONVERSED)
+        .connection(&lost)
+        .told(
+            &[
+                &super::CONVERSED_THERE[..],
+                &["connection closed by peer: 0", locally],
+            ]
+            .concat(),
+        )
+        .told_wrong(CLOSED),
+        Case::new(
+            "streams are aborted",
+            Act::AbortStreams,
+            Deed::AbortStreams,
+            local(0, ""),
+        )
+        .notes(&[
+            "0: Uni done",
+            "0: stream reset with None",
+            "0: stream stopped with None",
+        ])
+        .connection(&lost)
+        .sent_wrong(CODES)
+        .told(&[
+            "stream reset (code: 91141958510822)",
+            "stream stopped (code: 91141958510823)",
+            "connection closed by peer: 0",
+            locally,
+        ])
+        .told_wrong(CODES),
+        Case::new(
+            "it closes with 7 and \"bye\"",
+            Act::Wait,
+            Deed::Close(7, "bye"),
+            closed_with(7, "bye").into(),
+        )
+        .sent_wrong(CLOSE),
+        Case::new(
+            "it lets go",
+            Act::Wait,
+            Deed::Drop,
+            closed_with(0, "").into(),
+        )
+        .sent_wrong(LETS_GO),
         close(4242, "bye-bye", "bye-bye (code 4242)"),
         close(0, "", "0"),
         close(u32::MAX, &long, &format!("{long} (code 4294967295)")),
-        Case::new("we shut down with 8 and \"later\"", Act::Shutdown(8, "later"), Deed::Wait, local(8, "later"))
-            .connection(&[closed_with(0x100, ""), closed_with(0x105, "")])
-            .told(&closed("later (code 8)"))
-            .told(&["connection locally aborted: FrameUnexpectedError", locally])
-            .told_wrong(GOAWAY),
-        Case::new("FIN from us", Act::Fin, Deed::Wait, closed_with(0x100, "").into())
-            .told(&closed("0"))
-            .told_wrong(CLOSED),
-        Case::new("RESET_STREAM from us", Act::Reset(0x10c), Deed::Wait, closed_with(0x104, "").into())
-            .sent_wrong(RESET)
-            .told(&["connection locally aborted: ClosedCriticalStreamError", locally])
-            .told_wrong(RESET),
-        Case::new("STOP_SENDING from us", Act::Stop(0x10c), Deed::Wait, ConnectionLost::IdleTimeout.into())
-            .with(|setup| setup.idle = Duration::from_secs(1))
-            .sent_wrong(STOP)
-            .told(&["connection timed out"; 2])
-            .told_wrong(STOP),
-        Case::new("we close the connection with 0x100 and \"over\"", Act::Abort(0x100, "over"), Deed::Wait, ConnectionLost::Local { code: 0x100 }.into())
-            .told(&["connection closed by peer: over (code 256)"; 2]),
-        Case::new("the network goes", Act::Vanish, Deed::Wait, ConnectionLost::IdleTimeout.into())
-            .with(|setup| setup.idle = Duration::from_secs(1))
-            .told(&["connection timed out"; 2]),
-        Case::new("we drain, then it closes with 7", Act::Drain, Deed::Close(7, ""), closed_with(7, "").into())
-            .sent_wrong(CLOSE),
+        Case::new(
+            "we shut down with 8 and \"later\"",
+            Act::Shutdown(8, "later"),
+            Deed::Wait,
+            local(8, "later"),
+        )
+        .connection(&[closed_with(0x100, ""), closed_with(0x105, "")])
+        .told(&closed("later (code 8)"))
+        .told(&["connection locally aborted: FrameUnexpectedError", locally])
+        .told_wrong(GOAWAY),
+        Case::new(
+            "FIN from us",
+            Act::Fin,
+            Deed::Wait,
+            closed_with(0x100, "").into(),
+        )
+        .told(&closed("0"))
+        .told_wrong(CLOSED),
+        Case::new(
+            "RESET_STREAM from us",
+            Act::Reset(0x10c),
+            Deed::Wait,
+            closed_with(0x104, "").into(),
+        )
+        .sent_wrong(RESET)
+        .told(&[
+            "connection locally aborted: ClosedCriticalStreamError",
+            locally,
+        ])
+        .told_wrong(RESET),
+        Case::new(
+            "STOP_SENDING from us",
+            Act::Stop(0x10c),
+            Deed::Wait,
+            ConnectionLost::IdleTimeout.into(),
+        )
+        .with(|setup| setup.idle = Duration::from_secs(1))
+        .sent_wrong(STOP)
+        .told(&["connection timed out"; 2])
+        .told_wrong(STOP),
+        Case::new(
+            "we close the connection with 0x100 and \"over\"",
+            Act::Abort(0x100, "over"),
+            Deed::Wait,
+            ConnectionLost::Local { code: 0x100 }.into(),
+        )
+        .told(&["connection closed by peer: over (code 256)"; 2]),
+        Case::new(
+            "the network goes",
+            Act::Vanish,
+            Deed::Wait,
+            ConnectionLost::IdleTimeout.into(),
+        )
+        .with(|setup| setup.idle = Duration::from_secs(1))
+        .told(&["connection timed out"; 2]),
+        Case::new(
+            "we drain, then it closes with 7",
+            Act::Drain,
+            Deed::Close(7, ""),
+            closed_with(7, "").into(),
+        )
+        .sent_wrong(CLOSE),
     ]
 }
 
