@@ -25,8 +25,6 @@ const NEWEST_FIRST: [Dialect; 4] = [
 /// What the CONNECT's answer says about application protocols, by dialect (§3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProtocolRule {
-    /// There is no such header.
-    Absent,
     /// There may be one; a choice that was not offered is as good as none, and none is required.
     Optional,
     /// A choice that was not offered is as good as none.
@@ -62,8 +60,9 @@ impl Dialect {
 
     pub(crate) const fn protocol_rule(self) -> ProtocolRule {
         match self {
-            Self::Draft02 => ProtocolRule::Absent,
-            Self::Draft07 => ProtocolRule::Optional,
+            // Draft 02 has no such header. Chromium sends it in that dialect all the same and takes
+            // an answer to it, and to others an unknown header is nothing.
+            Self::Draft02 | Self::Draft07 => ProtocolRule::Optional,
             Self::Draft14 => ProtocolRule::Ignored,
             Self::Draft16 => ProtocolRule::Enforced,
         }

@@ -130,9 +130,7 @@ impl Wanted {
     /// The request for the application, now that its dialect is known.
     pub(super) fn into_request(self, dialect: Dialect) -> Request {
         let mut request = Request::new(self.uri);
-        if dialect.protocol_rule() != ProtocolRule::Absent {
-            request.protocols = Protocol::parse_list(self.headers.get_all(WT_AVAILABLE_PROTOCOLS));
-        }
+        request.protocols = Protocol::parse_list(self.headers.get_all(WT_AVAILABLE_PROTOCOLS));
         request.origin = self.origin;
         request.headers = without_reserved(self.headers);
         request.dialect = Some(dialect);
@@ -184,12 +182,8 @@ pub(super) fn response_of(
     required: bool,
 ) -> Result<Response, Violation> {
     let rule = dialect.protocol_rule();
-    let mut chosen = match rule {
-        ProtocolRule::Absent => None,
-        ProtocolRule::Optional | ProtocolRule::Ignored | ProtocolRule::Enforced => {
-            Protocol::parse_item(headers.get_all(WT_PROTOCOL)).filter(|_| !offered.is_empty())
-        }
-    };
+    let chosen = Protocol::parse_item(headers.get_all(WT_PROTOCOL));
+    let mut chosen = chosen.filter(|_| !offered.is_empty());
     if chosen.as_ref().is_some_and(|name| !offered.contains(name)) {
         // §3.3: "the client MUST close the WebTransport session with a `WT_ALPN_ERROR` error code"
         if rule == ProtocolRule::Enforced {
@@ -229,15 +223,9 @@ pub(super) fn connect(request: &Request, dialect: Dialect) -> Head {
             fields.encode_field(b"origin", origin.as_bytes());
         }
         put(fields, dialect.request_header());
-        if dialect.protocol_rule() != ProtocolRule::Absent {
-            let offered = Protocol::encode_list(&request.protocols);
-            put(
-                fields,
-                offered
-                    .as_deref()
-                    .map(|value| (WT_AVAILABLE_PROTOCOLS, value)),
-            );
-        }
+        let offered = Protocol::encode_list(&request.protocols);
+        let offered = offered.as_deref();
+        put(fields, offered.map(|value| (WT_AVAILABLE_PROTOCOLS, value)));
         put_all(fields, &request.headers);
     })
 }

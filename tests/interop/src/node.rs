@@ -19,7 +19,7 @@ use anyhow::{Context as _, anyhow};
 use bytes::BytesMut;
 use mio::{Events, Interest, Poll, Token, Waker, net::UdpSocket};
 use webtransport_session::{
-    Config, Event,
+    Config, Event, Input, SessionId,
     host::quinn_proto::{Endpoint, PeerId},
     trace::{Record, Step},
 };
@@ -53,6 +53,8 @@ pub(crate) struct Turn {
     pub(crate) is_mute: bool,
     /// Connections that are recorded, with what was recorded.
     recorded: Option<BTreeMap<PeerId, Vec<Record<Step>>>>,
+    /// How many facts there had been when a recorded session ended.
+    facts_at_end: BTreeMap<(PeerId, SessionId), usize>,
 }
 
 pub(crate) struct Node {
@@ -83,6 +85,7 @@ impl Node {
                 endpoint,
                 is_mute: false,
                 recorded: None,
+                facts_at_end: BTreeMap::new(),
             };
             let result = run(poll, &socket, turn, application, &to_run, &tell);
             if let Err(error) = result {
@@ -169,6 +172,11 @@ impl Node {
         self.call(|_, turn| turn.recorded = Some(BTreeMap::new()))
     }
 
+    /// [`Turn::facts`] until now.
+    pub(crate) fn facts(&self, peer: PeerId, session: SessionId) -> anyhow::Result<usize> {
+        self.call(move |_, turn| turn.facts(peer, session))
+    }
+
     /// What was recorded, connection by connection.
     pub(crate) fn recorded(&self) -> anyhow::Result<BTreeMap<PeerId, Vec<Record<Step>>>> {
         self.call(|_, turn| turn.recorded.take().unwrap_or_default())
@@ -218,6 +226,10 @@ fn run(
             }
             turn.endpoint.handle_timeout(now);
             while let Some((peer, event)) = turn.poll(now) {
+                if let Event::SessionClosed { session, .. } = event {
+                    let facts = turn.facts(peer, session);
+                    turn.facts_at_end.insert((peer, session), facts);
+                }
                 if let Some(event) = application.event(now, &mut turn.endpoint, peer, event) {
                     let _nobody = tell.send(Seen {
                         at: now,
@@ -263,6 +275,36 @@ fn receive(socket: &UdpSocket, received: &mut [u8], turn: &mut Turn, now: Instan
 }
 
 impl Turn {
+    /// How many facts have come in about the end of a session, of its CONNECT stream and its
+    /// connection: none but its bytes, FIN, reset and STOP_SENDING, and the connection's close.
+    /// Of connections that are recorded, and of a session that has ended until then.
+    pub(crate) fn facts(&mut self, id: PeerId, session: SessionId) -> usize {
+        if let Some(&facts) = self.facts_at_end.get(&(id, session)) {
+            return facts;
+        }
+        let stream = session.connect_stream();
+        let Some(recorded) = &mut self.recorded else {
+            return 0;
+        };
+        let Some(records) = recorded.get_mut(&id) else {
+            return 0;
+        };
+        if let Some(peer) = self.endpoint.peer(id) {
+            records.extend(peer.sessions().take_trace());
+        }
+        let is_fact = |record: &&Record<Step>| match &record.step {
+            Step::Input(input) => match input {
+                Input::StreamData { stream: of, .. }
+                | Input::StreamReset { stream: of, .. }
+                | Input::StreamStopped { stream: of, .. } => *of == stream,
+                Input::ConnectionClosed { .. } => true,
+                _ => false,
+            },
+            _ => false,
+        };
+        records.iter().filter(is_fact).count()
+    }
+
     /// The next event. What was recorded is taken before the last packet is out, for then a
     /// connection is forgotten.
     fn poll(&mut self, now: Instant) -> Option<(PeerId, Event)> {

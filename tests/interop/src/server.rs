@@ -32,6 +32,7 @@ pub(crate) fn start(identity: &Identity, idle: Duration, config: Config) -> anyh
 ///   in decimals, when a stream ends.
 /// - `/source?N`: opens a unidirectional stream with N bytes.
 /// - `/status?N`: refused with this status.
+/// - `/origin`: accepted from pages of `https://example.com`, others are refused with 403.
 /// - `/wait`: not answered.
 /// - anything else: accepted, and all that happens is told and not answered.
 #[derive(Debug, Default)]
@@ -169,6 +170,11 @@ impl Answers {
                 let _left = peer
                     .sessions()
                     .reject(now, session, Rejection::from(status));
+                return;
+            }
+            "/origin" if !request.origin_is_any_of(&["https://example.com"]) => {
+                let forbidden = Rejection::from(StatusCode::FORBIDDEN);
+                let _left = peer.sessions().reject(now, session, forbidden);
                 return;
             }
             "/wait" => return,

@@ -65,6 +65,8 @@ pub(crate) enum Verdict {
     Skipped,
     /// We are wrong, or nobody knows yet.
     Failure,
+    /// There is nothing to measure.
+    Nothing,
 }
 
 impl Cell {
@@ -86,6 +88,11 @@ impl Cell {
 
     pub(crate) fn failure(measured: impl Into<String>, why: impl Into<String>) -> Self {
         Self::new(Verdict::Failure, measured, why)
+    }
+
+    /// A cell that stays empty.
+    pub(crate) fn nothing() -> Self {
+        Self::new(Verdict::Nothing, "", "")
     }
 
     /// A pass if what was measured is what was expected.
@@ -115,6 +122,9 @@ impl Row {
         };
         // Runs are long: whoever waits sees where it is.
         for cell in &row.cells {
+            if cell.verdict == Verdict::Nothing {
+                continue;
+            }
             let why = if cell.why.is_empty() { "" } else { " · " };
             eprintln!(
                 "   {:?}: {}: {}{why}{}",
@@ -196,7 +206,7 @@ impl Table {
                 let mark = match cell.verdict {
                     Verdict::Pass => "",
                     Verdict::Deviation => "**deviation**: ",
-                    Verdict::Unsupported | Verdict::Skipped => "",
+                    Verdict::Unsupported | Verdict::Skipped | Verdict::Nothing => "",
                     Verdict::Failure => "**FAILURE**: ",
                 };
                 let _ = write!(out, " {mark}{measured}");

@@ -1,0 +1,3 @@
+'use strict';
+importScripts('/page.js');
+onmessage = async ({ data: [call, args] }) => postMessage(await self[call](...args));
