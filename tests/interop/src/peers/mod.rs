@@ -10,11 +10,11 @@ mod shiguredo;
 mod web_transport_quinn;
 mod wtransport;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use http::StatusCode;
 use webtransport_session::{
-    AbortedBy, CloseReason, CloseVia, ConnectionLost, Endpoint, Rejection, Side,
+    AbortedBy, CloseReason, CloseVia, ConnectionLost, Dialect, Endpoint, Rejection, Side,
 };
 
 use crate::{
@@ -146,17 +146,27 @@ type Start<'a> = &'a dyn Fn(Invitation) -> anyhow::Result<Guest>;
 fn table(
     options: &Options,
     title: &str,
-    side: Side,
+    (side, dialect): (Side, Dialect),
     cases: Vec<Case>,
     start: Start<'_>,
 ) -> anyhow::Result<Table> {
     let identity = Identity::fresh()?;
+    let mut spoken = BTreeSet::new();
     let mut table = Table::new(title, &["what happens", "our application", "the peer's"]);
     for case in cases {
         if options.wants(&case.name) || options.wants(title) {
             let (told, lines) = play(&identity, side, &case, start, Conditions::perfect(), 0)?;
+            spoken.extend(told.dialect);
             table.rows.push(case.judge(&told, lines));
         }
+    }
+    if !spoken.is_empty() {
+        let spoken = format!("{spoken:?}");
+        let cell = Cell::expect(spoken, &format!("{:?}", BTreeSet::from([dialect])));
+        table.rows.push(Row::new(
+            "the dialect in all of them",
+            [cell, Cell::pass("")],
+        ));
     }
     Ok(table)
 }
@@ -283,6 +293,18 @@ fn version(package: &str) -> String {
     version.unwrap_or("of unknown version").into()
 }
 
+/// Our client asks for a second session where the server allows one: it is not asked.
+fn second(name: &str) -> Case {
+    let refused = "connect: no stream or session to spare: StreamsAvailable follows";
+    Case::new(name, Act::Second, Deed::Wait, local(0, "")).notes(&[refused])
+}
+
+/// What a client that knows one session on a connection cannot be tried with.
+fn one_session() -> Row {
+    let one = || Cell::unsupported("It has no function for a second session on a connection");
+    Row::new("two sessions", [one(), one()])
+}
+
 fn local(code: u32, message: &str) -> CloseReason {
     let message = message.into();
     CloseReason::Local { code, message }
@@ -373,6 +395,7 @@ mod tests {
             reasons: vec![(0, peer_closed(7, "bye"))],
             connection: Some(ConnectionLost::Local { code: 0x100 }),
             notes: Vec::new(),
+            dialect: None,
         };
         let verdicts = |told: &Told, line: &str| {
             let row = case.judge(told, vec![line.into()]);

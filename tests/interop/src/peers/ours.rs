@@ -13,8 +13,8 @@ use std::{
 use http::{HeaderValue, StatusCode, header::LOCATION};
 use quinn_proto::VarInt;
 use webtransport_session::{
-    CloseReason, Config, ConnectionLost, Dir, Event, Rejection, Request, Response, SessionId, Side,
-    StreamId,
+    CloseReason, Config, ConnectionLost, Dialect, Dir, Event, Rejection, Request, Response,
+    SessionId, Side, StreamId,
     host::quinn_proto::{Endpoint, Peer, PeerId},
 };
 
@@ -115,6 +115,8 @@ pub(crate) struct Told {
     pub(crate) connection: Option<ConnectionLost>,
     /// What came in a session, in words.
     pub(crate) notes: Vec<String>,
+    /// What is spoken; at a server, as the first request says.
+    pub(crate) dialect: Option<Dialect>,
 }
 
 /// One end of ours with one connection.
@@ -244,7 +246,8 @@ impl Plays {
 
     fn take(&mut self, now: Instant, peer: &mut Peer, event: &Event) {
         match event {
-            Event::Ready(_) if self.side == Side::Client => {
+            Event::Ready(negotiated) if self.side == Side::Client => {
+                lock(&self.told).dialect = negotiated.dialect;
                 for _ in 0..self.setup.skip {
                     skip_a_stream(peer);
                 }
@@ -254,7 +257,8 @@ impl Plays {
                 self.note(format!("unsupported: {missing:?}"));
                 peer.sessions().shutdown(now, 0, "");
             }
-            Event::SessionRequested { session, .. } => {
+            Event::SessionRequested { session, request } => {
+                lock(&self.told).dialect = request.dialect;
                 answer(peer, now, *session, &self.setup.act);
             }
             Event::SessionOpened { session, .. } => {

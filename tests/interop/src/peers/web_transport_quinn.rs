@@ -7,7 +7,7 @@ use http::StatusCode;
 use url::Url;
 use web_transport_quinn::{Request, Session as WebTransport};
 use webtransport_session::{
-    CloseReason, ConnectionLost, Deadline, Endpoint, Http3Error, Side, Violation,
+    CloseReason, ConnectionLost, Deadline, Dialect, Endpoint, Http3Error, Side, Violation,
 };
 
 use super::{
@@ -46,21 +46,25 @@ pub(crate) fn section(options: &Options) -> anyhow::Result<Section> {
             .into(),
     );
     let start = |invitation| Guest::start(invitation, play);
-    for (side, title, cases) in [
+    for (side, dialect, title, cases) in [
         (
             Side::Client,
+            Dialect::Draft07,
             "web-transport-quinn as client",
             client_cases(),
         ),
         (
             Side::Server,
+            Dialect::Draft07,
             "web-transport-quinn as server",
             server_cases(),
         ),
     ] {
-        section
-            .tables
-            .push(table(options, title, side, cases, &start)?);
+        let mut table = table(options, title, (side, dialect), cases, &start)?;
+        if side == Side::Client && !table.rows.is_empty() {
+            table.rows.push(super::one_session());
+        }
+        section.tables.push(table);
     }
     Ok(section)
 }
@@ -152,6 +156,10 @@ fn server_cases() -> Vec<Case> {
             CloseReason::TimedOut(Deadline::Request),
         )
         .told(&["closed by peer: 256"]),
+        super::second("we ask for a second session")
+            .connection(&[closes(0, "")])
+            .sent_wrong(CLOSES)
+            .told(&["webtransport error: closed: code=0 reason="]),
         Case::new(
             "it lets the request go",
             Act::Wait,

@@ -3,7 +3,7 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use anyhow::Context as _;
-use webtransport_session::{CloseReason, ConnectionLost, Deadline, Endpoint, Side};
+use webtransport_session::{CloseReason, ConnectionLost, Deadline, Dialect, Endpoint, Side};
 use wtransport::{
     Connection, VarInt,
     endpoint::{IncomingSessionFuture, SessionRequest},
@@ -43,13 +43,25 @@ pub(crate) fn section(options: &Options) -> anyhow::Result<Section> {
             .into(),
     );
     let start = |invitation| Guest::start(invitation, play);
-    for (side, title, cases) in [
-        (Side::Client, "wtransport as client", client_cases()),
-        (Side::Server, "wtransport as server", server_cases()),
+    for (side, dialect, title, cases) in [
+        (
+            Side::Client,
+            Dialect::Draft07,
+            "wtransport as client",
+            client_cases(),
+        ),
+        (
+            Side::Server,
+            Dialect::Draft07,
+            "wtransport as server",
+            server_cases(),
+        ),
     ] {
-        section
-            .tables
-            .push(table(options, title, side, cases, &start)?);
+        let mut table = table(options, title, (side, dialect), cases, &start)?;
+        if side == Side::Client && !table.rows.is_empty() {
+            table.rows.push(super::one_session());
+        }
+        section.tables.push(table);
     }
     Ok(section)
 }
@@ -126,6 +138,14 @@ fn server_cases() -> Vec<Case> {
         ])
         .told_wrong(GOAWAY),
         Case::new("it does not answer", Act::Wait, Deed::Withhold, timed_out),
+        super::second("we ask for a second session")
+            .connection(&[closed_with(0x100, ""), closed_with(0x105, "")])
+            .told(&["connection closed by peer: 0", "connection locally closed"])
+            .told(&[
+                "connection locally aborted: FrameUnexpectedError",
+                "connection locally closed",
+            ])
+            .told_wrong(GOAWAY),
         Case::new(
             "it lets the request go",
             Act::Wait,

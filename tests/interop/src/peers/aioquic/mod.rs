@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use webtransport_session::{
-    AbortedBy, CloseReason, ConnectionLost, Deadline, Endpoint, Http3Error, Side, Violation,
+    AbortedBy, CloseReason, ConnectionLost, Deadline, Dialect, Endpoint, Http3Error, Side,
+    Violation,
 };
 
 use super::{
@@ -47,13 +48,23 @@ pub(crate) fn section(options: &Options) -> anyhow::Result<Section> {
     };
     section.version(NAME, version(&python)?);
     let start = |invitation| start(&python, invitation);
-    for (side, title, cases) in [
-        (Side::Client, "aioquic as client", client_cases()),
-        (Side::Server, "aioquic as server", server_cases()),
+    for (side, dialect, title, cases) in [
+        (
+            Side::Client,
+            Dialect::Draft02,
+            "aioquic as client",
+            client_cases(),
+        ),
+        (
+            Side::Server,
+            Dialect::Draft02,
+            "aioquic as server",
+            server_cases(),
+        ),
     ] {
         section
             .tables
-            .push(table(options, title, side, cases, &start)?);
+            .push(table(options, title, (side, dialect), cases, &start)?);
     }
     Ok(section)
 }

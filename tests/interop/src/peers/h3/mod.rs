@@ -7,7 +7,8 @@ mod web_transport;
 use std::time::Duration;
 
 use webtransport_session::{
-    AbortedBy, CloseReason, ConnectionLost, Deadline, Endpoint, Http3Error, Side, Violation,
+    AbortedBy, CloseReason, ConnectionLost, Deadline, Dialect, Endpoint, Http3Error, Side,
+    Violation,
 };
 
 use super::{
@@ -34,7 +35,7 @@ pub(crate) fn section(options: &Options) -> anyhow::Result<Section> {
     );
     let web_transport = |invitation| Guest::start(invitation, web_transport::play);
     let alone = |invitation| Guest::start(invitation, alone::play);
-    let server = Side::Server;
+    let server = (Side::Server, Dialect::Draft02);
     let title = "h3-webtransport as server";
     section.tables.push(table(
         options,
@@ -43,13 +44,23 @@ pub(crate) fn section(options: &Options) -> anyhow::Result<Section> {
         web_transport_cases(),
         &web_transport,
     )?);
-    for (side, title, cases) in [
-        (Side::Client, "h3 alone as client", client_cases()),
-        (Side::Server, "h3 alone as server", server_cases()),
+    for (side, dialect, title, cases) in [
+        (
+            Side::Client,
+            Dialect::Draft07,
+            "h3 alone as client",
+            client_cases(),
+        ),
+        (
+            Side::Server,
+            Dialect::Draft02,
+            "h3 alone as server",
+            server_cases(),
+        ),
     ] {
         section
             .tables
-            .push(table(options, title, side, cases, &alone)?);
+            .push(table(options, title, (side, dialect), cases, &alone)?);
     }
     Ok(section)
 }

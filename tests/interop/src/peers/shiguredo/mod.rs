@@ -5,8 +5,7 @@ mod pair;
 
 use shiguredo_http3::webtransport::DraftVersion;
 use webtransport_session::{
-    AbortedBy, CloseReason, Deadline, Dialect, Dialects, Endpoint, FlowControl,
-    Side, Violation,
+    AbortedBy, CloseReason, Deadline, Dialect, Dialects, Endpoint, FlowControl, Side, Violation,
 };
 
 use super::{
