@@ -221,10 +221,10 @@ impl Ending {
             client.connection.is_some(),
             "{hung}: {client:?}, {server:?}"
         );
-        if client.connection == Some(ConnectionLost::HandshakeFailed) {
+        if let Some(word) = never_connected(client) {
             // The server may know of nothing, or of a connection that never came to be.
-            anyhow::ensure!(client.reasons.is_empty() && server.reasons.is_empty());
-            return Ok("never connected".into());
+            anyhow::ensure!(server.reasons.is_empty(), "{client:?}, {server:?}");
+            return Ok(word);
         }
         anyhow::ensure!(
             server.connection.is_some(),
@@ -237,13 +237,26 @@ impl Ending {
         let is_unannounced = self.need_not_be_announced && server.reasons.is_empty();
         let is_true =
             one_of(client, &self.at_client) && (is_unannounced || one_of(server, &self.at_server));
-        anyhow::ensure!(is_true, "{:?}, {:?}", client.reasons, server.reasons);
+        anyhow::ensure!(is_true, "{client:?}, {server:?}");
         let label = |told: &Told| {
             let label = told.reasons.first().map(|(_, reason)| reason.label());
             label.unwrap_or("never announced")
         };
         Ok(format!("`{}` and `{}`", label(client), label(server)))
     }
+}
+
+/// So much may be lost that a connection never comes to be, or is over at one end before the other
+/// is sure of it. Then there was no session.
+pub(crate) fn never_connected(told: &Told) -> Option<String> {
+    let lost = told.connection.as_ref()?;
+    let is_silence = matches!(
+        lost,
+        ConnectionLost::HandshakeFailed
+            | ConnectionLost::IdleTimeout
+            | ConnectionLost::StatelessReset
+    );
+    (told.reasons.is_empty() && is_silence).then(|| format!("never connected: `{}`", lost.label()))
 }
 
 /// With time for what is lost to be sent again, and none that strikes before.

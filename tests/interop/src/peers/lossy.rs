@@ -10,7 +10,7 @@ use super::{
     guest::{Deed, Guest, Invitation},
     local, peer_closed, peer_finished, play, web_transport_quinn,
 };
-use crate::{identity::Identity, options::Options, relay::Conditions};
+use crate::{identity::Identity, loss::never_connected, options::Options, relay::Conditions};
 
 /// An ending of a peer over a link that may lose any packet.
 pub(crate) struct Lossy {
@@ -46,17 +46,15 @@ impl Lossy {
     }
 
     fn judge(&self, told: &Told) -> anyhow::Result<String> {
-        let Some(connection) = &told.connection else {
-            anyhow::bail!("the connection hung: {told:?}");
-        };
-        if told.reasons.is_empty() && *connection == ConnectionLost::HandshakeFailed {
-            return Ok("never connected".into());
+        anyhow::ensure!(told.connection.is_some(), "the connection hung: {told:?}");
+        if let Some(word) = never_connected(told) {
+            return Ok(word);
         }
         let is_true = |reasons: &[(u64, CloseReason)]| match reasons {
             [(0, reason)] => *reason == self.case.reasons[0].1 || self.instead.contains(reason),
             _ => false,
         };
-        anyhow::ensure!(is_true(&told.reasons), "{:?}", told.reasons);
+        anyhow::ensure!(is_true(&told.reasons), "{told:?}");
         Ok(told.reasons[0].1.label().into())
     }
 }
