@@ -232,8 +232,7 @@ impl Case {
             && notes == expected_notes
             && connection.is_some_and(|lost| self.connections.contains(lost));
         let ours = cell(ours, &expected, is_true, self.sent_wrong);
-        let is_told = self.told.iter().any(|told| *told == lines)
-            || (self.told.is_empty() && lines.is_empty());
+        let is_told = self.told.contains(&lines) || (self.told.is_empty() && lines.is_empty());
         let expected = self.told.iter().map(|told| told.join("; "));
         let expected = Vec::from_iter(expected).join("; or: ");
         let peers = cell(lines.join("; "), &expected, is_told, self.told_wrong);

@@ -498,7 +498,7 @@ impl Session for WebTransport {
     }
 
     async fn send_datagram(&self, data: &[u8]) -> Result<(), String> {
-        WebTransport::send_datagram(self, Bytes::copy_from_slice(data)).map_err(say)
+        Self::send_datagram(self, Bytes::copy_from_slice(data)).map_err(say)
     }
 
     async fn next_datagram(&self) -> Result<Vec<u8>, String> {

@@ -417,7 +417,7 @@ impl Session for Connection {
     }
 
     async fn send_datagram(&self, data: &[u8]) -> Result<(), String> {
-        Connection::send_datagram(self, data).map_err(say)
+        Self::send_datagram(self, data).map_err(say)
     }
 
     async fn next_datagram(&self) -> Result<Vec<u8>, String> {

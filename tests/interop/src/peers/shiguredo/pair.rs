@@ -144,7 +144,7 @@ impl<'a> Pair<'a> {
             (encoder, init.encoder_data),
             (decoder, init.decoder_data),
         ] {
-            self.to_us(stream, data, false);
+            self.give_us(stream, data, false);
         }
         self.pump()?;
         if let Theirs::Client(client) = &mut self.theirs {
@@ -203,7 +203,7 @@ impl<'a> Pair<'a> {
                     theirs!(self.theirs, machine => machine.take_stream_data(stream))
                 {
                     is_idle = false;
-                    self.to_us(stream, data, fin);
+                    self.give_us(stream, data, fin);
                     if fin {
                         break;
                     }
@@ -226,7 +226,7 @@ impl<'a> Pair<'a> {
         anyhow::bail!("the two machines never come to rest")
     }
 
-    fn to_us(&mut self, stream: u64, data: Vec<u8>, fin: bool) {
+    fn give_us(&mut self, stream: u64, data: Vec<u8>, fin: bool) {
         if fin {
             self.finished.push(stream);
         }
@@ -236,7 +236,7 @@ impl<'a> Pair<'a> {
             .handle(self.now, Input::StreamData { stream, data, fin });
     }
 
-    fn to_them(&mut self, stream: StreamId, data: &[u8], fin: bool) {
+    fn give_them(&mut self, stream: StreamId, data: &[u8], fin: bool) {
         let id = u64::from(stream);
         *self.sent.entry(id).or_default() += data.len() as u64;
         let fed = theirs!(self.theirs, machine => machine.feed_stream(id, data, fin));
@@ -283,7 +283,7 @@ impl<'a> Pair<'a> {
                 let len = data.len();
                 self.ours
                     .handle(self.now, Input::Written { stream, len, fin });
-                self.to_them(stream, &data, fin);
+                self.give_them(stream, &data, fin);
             }
             Action::Reset { stream, code, .. } => {
                 let id = u64::from(stream);
@@ -329,7 +329,7 @@ impl<'a> Pair<'a> {
                 let text = payload.escape_ascii();
                 self.told.notes.push(format!("{session}: datagram {text}"));
                 if payload.starts_with(b"p-") {
-                    self.datagram_to_them(session, &payload);
+                    self.datagram_for_them(session, &payload);
                 }
                 self.came_back(session);
             }
@@ -399,7 +399,7 @@ impl<'a> Pair<'a> {
                 return;
             }
         }
-        self.to_them(stream, data, false);
+        self.give_them(stream, data, false);
         let _gone = self.ours.finish(stream);
     }
 
@@ -416,7 +416,7 @@ impl<'a> Pair<'a> {
         self.write(stream, data);
     }
 
-    fn datagram_to_them(&mut self, session: SessionId, payload: &[u8]) {
+    fn datagram_for_them(&mut self, session: SessionId, payload: &[u8]) {
         let Ok(datagram) = self
             .ours
             .datagram(session)
@@ -444,7 +444,7 @@ impl<'a> Pair<'a> {
                     self.perform(action);
                 }
             }
-            Act::Fin => self.to_them(stream, b"", true),
+            Act::Fin => self.give_them(stream, b"", true),
             Act::Reset(code) => self.perform(Action::Reset {
                 stream,
                 code,
@@ -454,7 +454,7 @@ impl<'a> Pair<'a> {
             Act::Converse => {
                 self.open(Dir::Bi, b"o-bi");
                 self.open(Dir::Uni, b"o-uni");
-                self.datagram_to_them(session, b"o-datagram");
+                self.datagram_for_them(session, b"o-datagram");
             }
             _ => {}
         }
@@ -476,7 +476,7 @@ impl<'a> Pair<'a> {
             Deed::Converse => {
                 self.their_stream(Dir::Bi, &[0x40, 0x41, 0], b"p-bi");
                 self.their_stream(Dir::Uni, &[0x40, 0x54, 0], b"p-uni");
-                self.datagram_to_us(b"p-datagram");
+                self.datagram_for_us(b"p-datagram");
             }
             Deed::GoAway => {
                 let sent =

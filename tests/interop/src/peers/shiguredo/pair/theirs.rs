@@ -59,15 +59,13 @@ impl Pair<'_> {
                 close_error_code,
                 close_message,
                 ..
-            } => {
-                // What it ended itself it need not be told.
-                if !self.finished.contains(&session_id) {
-                    let told =
-                        format!("{session_id}: closed with {close_error_code} {close_message:?}");
-                    self.lines.push(told);
-                    // The FIN that answers.
-                    self.to_us(session_id, Vec::new(), true);
-                }
+            } if !self.finished.contains(&session_id) => {
+                // What it ended itself it need not be told, see the guard.
+                let told =
+                    format!("{session_id}: closed with {close_error_code} {close_message:?}");
+                self.lines.push(told);
+                // The FIN that answers.
+                self.give_us(session_id, Vec::new(), true);
             }
             WebTransportEvent::Datagram {
                 session_id,
@@ -76,7 +74,7 @@ impl Pair<'_> {
                 let text = payload.escape_ascii();
                 self.lines.push(format!("{session_id}: datagram {text}"));
                 if payload.starts_with(b"o-") {
-                    self.datagram_to_us(&payload);
+                    self.datagram_for_us(&payload);
                 }
             }
             WebTransportEvent::BidiStreamData { stream_id, data }
@@ -116,11 +114,11 @@ impl Pair<'_> {
         let (dir, text) = (stream.dir(), all.escape_ascii());
         self.lines.push(format!("{dir:?} {text}"));
         if stream.initiator() != self.side && dir == Dir::Bi {
-            self.to_us(id, all, true);
+            self.give_us(id, all, true);
         }
     }
 
-    pub(super) fn datagram_to_us(&mut self, payload: &[u8]) {
+    pub(super) fn datagram_for_us(&mut self, payload: &[u8]) {
         let sent = theirs!(self.theirs, machine => machine.send_datagram(SESSION, payload));
         match sent {
             Ok(data) => {
@@ -141,6 +139,6 @@ impl Pair<'_> {
         if let Err(error) = known {
             self.lines.push(format!("no stream: {error:?}"));
         }
-        self.to_us(stream, [header, data].concat(), true);
+        self.give_us(stream, [header, data].concat(), true);
     }
 }
