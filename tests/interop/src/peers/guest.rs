@@ -57,8 +57,8 @@ pub(crate) enum Deed {
     ResetAndStop(u64),
     /// CONNECTION_CLOSE by its application.
     CloseConnection(u64, &'static str),
-    /// GOAWAY, and waits.
-    GoAway,
+    /// Server: GOAWAY, then these bytes in a DATA frame, and FIN.
+    GoAway(Vec<u8>),
     /// Server: rejects with this status, and lets go at once.
     RejectAndDrop(u16),
     /// As the peer's own program has it.

@@ -175,6 +175,16 @@ async fn alone_as_server(
     let mut server = builder.build::<_, Bytes>(Quic::new(quic.clone())).await?;
     let request = server.accept().await?.context("no request comes")?;
     let (_, mut stream) = request.resolve_request().await?;
+    if let Deed::GoAway(body) = deed {
+        stream.send_response(Response::new(())).await?;
+        ready(&quic).await?;
+        tokio::time::sleep(MOMENT).await;
+        server.shutdown(0).await?;
+        stream.send_data(Bytes::from(body.clone())).await?;
+        stream.finish().await?;
+        quic.closed().await;
+        return Ok(());
+    }
     let ended = async {
         match deed {
             Deed::DropEarly => return Ok(()),

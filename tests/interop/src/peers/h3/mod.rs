@@ -265,6 +265,14 @@ fn server_cases() -> Vec<Case> {
             CloseReason::TimedOut(Deadline::Request),
         ),
         Case::new(
+            "GOAWAY, then capsule (7, \"bye\") and FIN",
+            Act::Wait,
+            Deed::GoAway(capsule(7, b"bye")),
+            peer_closed(7, "bye"),
+        )
+        .notes(&["0: draining"])
+        .sent_wrong(GREASE),
+        Case::new(
             "it lets the request go",
             Act::Wait,
             Deed::DropEarly,

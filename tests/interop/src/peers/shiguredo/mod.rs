@@ -276,7 +276,7 @@ fn cases(side: Side, dialect: Dialect) -> Vec<Case> {
             Case::new(
                 "N02 GOAWAY, then capsule (7, \"bye\")",
                 Act::Wait,
-                Deed::GoAway,
+                Deed::GoAway(bye()),
                 peer_closed(7, "bye"),
             )
             .notes(&["0: draining"]),

@@ -19,7 +19,7 @@ use webtransport_session::{
 
 use super::{
     super::{
-        Case, capsule, closed_with,
+        Case, closed_with,
         guest::{Deed, Fin},
         ours::{Act, Told},
     },
@@ -478,13 +478,13 @@ impl<'a> Pair<'a> {
                 self.their_stream(Dir::Uni, &[0x40, 0x54, 0], b"p-uni");
                 self.datagram_for_us(b"p-datagram");
             }
-            Deed::GoAway => {
+            Deed::GoAway(body) => {
                 let sent =
                     theirs!(self.theirs, machine => machine.send_goaway(VarInt::from_static(4)));
                 if let Err(error) = sent {
                     self.lines.push(format!("no GOAWAY: {error:?}"));
                 }
-                self.send_body(&capsule(7, b"bye"), true);
+                self.send_body(&body, true);
             }
             _ => {}
         }
