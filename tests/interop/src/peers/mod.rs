@@ -273,13 +273,31 @@ fn words(
     words.join("; ")
 }
 
-/// A long message is as good in part.
+/// For a cell: a long message is as good in part.
 fn brief(text: &str) -> String {
-    const LONG: usize = 300;
-    match text.char_indices().nth(LONG) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.into(),
+    const RUN: usize = 16;
+    const LONG: usize = 200;
+    if text.is_empty() {
+        return "nothing".into();
     }
+    let mut brief = String::new();
+    let mut rest = text.chars().peekable();
+    while let Some(first) = rest.next() {
+        let mut run = 1;
+        while rest.next_if_eq(&first).is_some() {
+            run += 1;
+        }
+        if run > RUN {
+            brief.push_str(&format!("{first}… ({run} times)"));
+        } else {
+            brief.extend(std::iter::repeat_n(first, run));
+        }
+    }
+    if let Some((end, _)) = brief.char_indices().nth(LONG) {
+        brief.truncate(end);
+        brief.push('…');
+    }
+    brief
 }
 
 /// The version of a dependency of this package, as locked.
@@ -383,6 +401,15 @@ mod tests {
         assert_eq!(&capsule(0, &[b'x'; 59])[..3], b"\x68\x43\x3f");
         assert_eq!(&capsule(0, &[b'x'; 60])[..4], b"\x68\x43\x40\x40");
         assert_eq!(capsule(0, &[b'x'; 1024]).len(), 2 + 2 + 4 + 1024);
+    }
+
+    #[test]
+    fn a_cell_is_brief() {
+        assert_eq!(brief(""), "nothing");
+        assert_eq!(brief("a bb ccc"), "a bb ccc");
+        assert_eq!(brief(&format!("a{}b", "ü".repeat(512))), "aü… (512 times)b");
+        let long = brief(&"ab".repeat(512));
+        assert_eq!((long.chars().count(), long.ends_with("ab…")), (201, true));
     }
 
     #[test]
