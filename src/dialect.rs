@@ -74,6 +74,13 @@ impl Dialect {
         matches!(self, Self::Draft14 | Self::Draft16)
     }
 
+    /// Whether its clients can be sent GOAWAY. Chromium, which speaks draft 02 alone, crashes its
+    /// network service at one while it has a session (156): its pages lose their sessions without
+    /// our close message, and the server is told nothing.
+    pub(crate) const fn takes_goaway(self) -> bool {
+        !matches!(self, Self::Draft02)
+    }
+
     /// Draft 02 implies extended CONNECT; later ones announce it.
     const fn needs_extended_connect(self) -> bool {
         !matches!(self, Self::Draft02)

@@ -127,6 +127,9 @@ impl Connection {
 
     /// GOAWAY, and a drain for each session; new sessions are refused, old ones go on. Nothing ends
     /// by itself after it: see [`shutdown`](Self::shutdown).
+    ///
+    /// A client that speaks no dialect but draft 02 is sent the drains alone: Chromium crashes at a
+    /// GOAWAY.
     pub fn go_away(&mut self) {
         record!(self, Step::GoAway);
         if self.is_closed() {

@@ -45,9 +45,15 @@ impl Connection {
         }
     }
 
-    /// Sends GOAWAY, once; before there is a control stream it waits for that.
+    /// Sends GOAWAY, once; before there is a control stream it waits for that. A client that would
+    /// not survive it learns from the refusal of its next request.
     pub(super) fn send_goaway(&mut self) {
-        if !std::mem::replace(&mut self.goaway.sent, true) {
+        let is_first = !std::mem::replace(&mut self.goaway.sent, true);
+        let is_understood = match self.agreement {
+            Some(Ok(Some(dialect))) => self.side == Side::Client || dialect.takes_goaway(),
+            _ => true,
+        };
+        if is_first && is_understood {
             self.write_goaway();
         }
     }

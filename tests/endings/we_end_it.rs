@@ -521,8 +521,9 @@ fn e64_shutdown_closes_every_session_and_waits_for_the_peer() {
         let stream = rig.we_open(first, Dir::Uni);
         rig.connection.shutdown(rig.now, 7, "restart");
         let capsule = close_frame(7, b"restart");
+        // Clients of draft 02 are browsers, of which one would not live to see the capsules.
+        let goaway = (side == Side::Client).then(|| goaway(side, 0));
         let expected = [
-            goaway(side, first_unseen(side, 12)),
             write(0, &capsule, true),
             reset(stream, WT_SESSION_GONE),
             write(4, &capsule, true),
@@ -532,6 +533,7 @@ fn e64_shutdown_closes_every_session_and_waits_for_the_peer() {
             closed(second, local(7, "restart")),
             closed(unanswered, local(7, "restart")),
         ];
+        let expected: Vec<_> = goaway.into_iter().chain(expected).collect();
         assert_eq!(rig.outputs(), expected);
         rig.wait(Duration::from_millis(2_000));
         rig.feed_fin(0, b"");
@@ -799,16 +801,25 @@ fn e64_going_away_ends_nothing_and_the_shutdown_behind_it_sends_no_second_goaway
 
 #[test]
 fn e64_requests_behind_going_away_are_rejected() {
-    let (mut rig, session) = Rig::open(Side::Server);
-    rig.connection.go_away();
-    rig.drain();
-    rig.feed(4, &connect_request(rig.token()));
-    let expected = [
-        reset(4, H3_REQUEST_REJECTED),
-        stop_sending(4, H3_REQUEST_REJECTED),
-    ];
-    assert_eq!(rig.outputs(), expected);
-    assert_eq!(rig.connection.sessions().next(), Some(session));
+    // Chromium crashes at a GOAWAY, and draft 02 is what it speaks: there the refusal alone tells.
+    for (dialect, goaway) in [
+        (Dialect::Draft02, None),
+        (Dialect::Draft07, Some(goaway(Side::Server, 4))),
+        (Dialect::Draft16, Some(goaway(Side::Server, 4))),
+    ] {
+        let (mut rig, session) = Rig::open_with(Side::Server, Config::default(), dialect);
+        rig.connection.go_away();
+        let drain = write(CONNECT, &data_frame(&tlv(0x78ae, b"")), false);
+        let expected: Vec<_> = goaway.into_iter().chain([drain]).collect();
+        assert_eq!(rig.outputs(), expected, "{dialect:?}");
+        rig.feed(4, &connect_request(rig.token()));
+        let expected = [
+            reset(4, H3_REQUEST_REJECTED),
+            stop_sending(4, H3_REQUEST_REJECTED),
+        ];
+        assert_eq!(rig.outputs(), expected, "{dialect:?}");
+        assert_eq!(rig.connection.sessions().next(), Some(session));
+    }
 }
 
 #[test]
