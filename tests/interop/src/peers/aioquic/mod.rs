@@ -314,13 +314,14 @@ fn conversations() -> Vec<Case> {
             "0: stream reset with Some(13)",
             "0: stream stopped with Some(14)",
         ])
+        .any_order()
         .told(&[
-            "stream reset with 11",
-            "stream stopped with 12",
-            "stream reset with 14",
             "body hC\\x04\\x00\\x00\\x00\\x00",
-            "end",
             SHUT,
+            "end",
+            "stream reset with 11",
+            "stream reset with 14",
+            "stream stopped with 12",
         ]),
     ]
 }
