@@ -3,6 +3,13 @@
 //! The recordings stand in for the browsers where none is installed: what each means is asserted
 //! here, whole and byte by byte.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may panic, and looks for one event"
+)]
+
 use bytes::{Buf, Bytes};
 use webtransport_session::{
     CloseReason, CloseVia, ConnectionLost, Deadline, Dialect, Event, Input, Negotiated, Output,

@@ -4,7 +4,6 @@
 //! them as data in `results/` and assembles `RESULTS.md`. Our side is `server` and `client`.
 
 mod browsers;
-mod capture;
 mod client;
 mod identity;
 mod loss;
@@ -51,7 +50,7 @@ fn run(options: &Options) -> anyhow::Result<usize> {
     for &part in &options.parts {
         eprintln!("== {}", part.name());
         if part == Part::Capture {
-            capture::run(options)?;
+            browsers::capture(options)?;
             continue;
         }
         // A part that is many sections gives them one by one, so that each is kept as it ends.

@@ -9,7 +9,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
-        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+        mpsc::{self, Receiver, Sender},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -120,10 +120,7 @@ impl Node {
 
     /// The next thing that happened, for `patience` at most.
     pub(crate) fn next(&self, patience: Duration) -> Option<Seen> {
-        match self.seen.recv_timeout(patience) {
-            Ok(seen) => Some(seen),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.seen.recv_timeout(patience).ok()
     }
 
     /// What is picked from the things that happen; others are dropped. The error says what was
@@ -263,11 +260,11 @@ fn receive(socket: &UdpSocket, received: &mut [u8], turn: &mut Turn, now: Instan
         let datagram = BytesMut::from(received.get(..len).unwrap_or_default());
         if let Some(incoming) = turn.endpoint.handle(now, from, None, None, datagram) {
             let id = turn.endpoint.accept(now, incoming);
-            if let (Some(id), Some(recorded)) = (id, &mut turn.recorded) {
-                if let Some(peer) = turn.endpoint.peer(id) {
-                    peer.sessions().set_recording(true);
-                    recorded.insert(id, Vec::new());
-                }
+            if let (Some(id), Some(recorded)) = (id, &mut turn.recorded)
+                && let Some(peer) = turn.endpoint.peer(id)
+            {
+                peer.sessions().set_recording(true);
+                recorded.insert(id, Vec::new());
             }
         }
     }

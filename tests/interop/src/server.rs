@@ -101,10 +101,10 @@ impl Application for Answers {
                     }
                 }
             }
-            Event::DatagramReceived { session, payload } => {
-                if self.sessions.get(&(id, *session)) == Some(&Way::Echo) {
-                    let _lost = peer.send_datagram(*session, payload);
-                }
+            Event::DatagramReceived { session, payload }
+                if self.sessions.get(&(id, *session)) == Some(&Way::Echo) =>
+            {
+                let _lost = peer.send_datagram(*session, payload);
             }
             Event::StreamOpened { session, stream } => {
                 self.opened(now, peer, id, *session, *stream)

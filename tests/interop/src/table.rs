@@ -95,6 +95,27 @@ impl Cell {
         Self::new(Verdict::Nothing, "", "")
     }
 
+    /// The same thing measured some times: the worst of them, and how often each came.
+    pub(crate) fn of_all(cells: Vec<Self>) -> Self {
+        let mut times = BTreeMap::<String, usize>::new();
+        for cell in &cells {
+            *times.entry(cell.measured.clone()).or_default() += 1;
+        }
+        let Some(mut worst) = cells.into_iter().max_by_key(|cell| match cell.verdict {
+            Verdict::Nothing => None,
+            verdict => Some(verdict),
+        }) else {
+            return Self::nothing();
+        };
+        if times.len() > 1 {
+            let all = times
+                .iter()
+                .map(|(what, times)| format!("{what} ({times}×)"));
+            worst.measured = all.collect::<Vec<_>>().join(", ");
+        }
+        worst
+    }
+
     /// A pass if what was measured is what was expected.
     pub(crate) fn expect(measured: impl Into<String>, expected: &str) -> Self {
         let measured = measured.into();
@@ -336,7 +357,9 @@ pub(crate) fn today() -> String {
 
 /// The date of a day that is so many after the first of 1970.
 fn date(mut day: u64) -> String {
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     let mut year = 1970;
     loop {
         let days = if is_leap(year) { 366 } else { 365 };
@@ -378,6 +401,20 @@ mod tests {
         assert_eq!(date(11_016), "2000-02-29");
         assert_eq!(date(20_780), "2026-11-23");
         assert_eq!(date(20_818), "2026-12-31");
+    }
+
+    #[test]
+    fn of_many_measurements_the_worst_counts_and_all_are_told() {
+        let all = vec![
+            Cell::pass("a"),
+            Cell::failure("b", "expected: a"),
+            Cell::pass("a"),
+        ];
+        let cell = Cell::of_all(all);
+        assert_eq!(cell.verdict, Verdict::Failure);
+        assert_eq!(cell.measured, "a (2×), b (1×)");
+        assert_eq!(Cell::of_all(vec![Cell::pass("a"); 3]).measured, "a");
+        assert_eq!(Cell::of_all(Vec::new()).verdict, Verdict::Nothing);
     }
 
     #[test]

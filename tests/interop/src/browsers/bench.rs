@@ -40,6 +40,18 @@ pub(crate) struct Opened {
     pub(crate) session: SessionId,
 }
 
+/// What a function of `page.js` threw.
+#[derive(Debug)]
+pub(crate) struct PageError(pub(crate) String);
+
+impl std::fmt::Display for PageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for PageError {}
+
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Bench {
@@ -111,12 +123,19 @@ impl Bench {
             Place::Frame => format!("inFrame('{function}', {args})"),
             Place::Worker => format!("inWorker('{function}', {args})"),
         };
-        let expression = format!("(async () => JSON.stringify(await {call}) ?? 'null')()");
+        let expression = format!(
+            "(async () => {{ try {{ return JSON.stringify({{ value: (await {call}) ?? null }}); }} \
+             catch (error) {{ return JSON.stringify({{ error: String(error) }}); }} }})()"
+        );
         let result = self.browser()?.evaluate(tab, &expression)?;
         let result = result
             .as_str()
             .with_context(|| format!("{call} gave {result}"))?;
-        Ok(serde_json::from_str(result)?)
+        let result: Value = serde_json::from_str(result)?;
+        if let Some(error) = result["error"].as_str() {
+            return Err(PageError(error.to_owned()).into());
+        }
+        Ok(result["value"].clone())
     }
 
     /// Calls a function of `page.js` about the session of that tab.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use rustix::process::Pid;
 use serde_json::{Value, json};
 
 use super::{
@@ -124,5 +125,12 @@ impl Browser for Chromium {
 
     fn kill(&mut self) -> anyhow::Result<()> {
         self.process.kill()
+    }
+
+    fn network_process(&self) -> Option<Pid> {
+        let network = self
+            .process
+            .below(|line| line.contains("network.mojom.NetworkService"));
+        network.first().copied()
     }
 }

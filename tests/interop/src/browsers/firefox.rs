@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use rustix::process::Pid;
 use serde_json::{Value, json};
 
 use super::{
@@ -129,5 +130,9 @@ impl Browser for Firefox {
 
     fn kill(&mut self) -> anyhow::Result<()> {
         self.process.kill()
+    }
+
+    fn network_process(&self) -> Option<Pid> {
+        None
     }
 }

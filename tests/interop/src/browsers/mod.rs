@@ -4,6 +4,7 @@
 //! `page.js`. What our server saw and what the page saw are both told.
 
 mod bench;
+mod capture;
 mod chromium;
 mod features;
 mod firefox;
@@ -13,9 +14,12 @@ mod remote;
 mod server_ends;
 mod web;
 
-pub(crate) use bench::{Bench, Opened, Place};
+pub(crate) use capture::run as capture;
+
+pub(crate) use bench::{Bench, Opened, PageError, Place};
 
 use anyhow::Context as _;
+use rustix::process::Pid;
 use serde_json::Value;
 
 use crate::{
@@ -52,6 +56,8 @@ pub(crate) trait Browser {
     fn terminate(&mut self) -> anyhow::Result<()>;
     /// SIGKILL to its main process.
     fn kill(&mut self) -> anyhow::Result<()>;
+    /// The process that does its network, where it has one.
+    fn network_process(&self) -> Option<Pid>;
 }
 
 impl Kind {

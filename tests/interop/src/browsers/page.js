@@ -137,7 +137,8 @@ async function send(writable, bytes) {
 
 /** Sends `len` bytes on a bidirectional stream; true if the same come back. */
 async function echoBidi(name, len, seed = 1) {
-  const stream = await sessions.get(name).transport.createBidirectionalStream();
+  const { transport } = sessions.get(name);
+  const stream = await transport.createBidirectionalStream({ waitUntilAvailable: true });
   const bytes = pattern(len, seed);
   const [back] = await Promise.all([all(stream.readable), send(stream.writable, bytes)]);
   return same(back, bytes);
@@ -246,15 +247,19 @@ async function watchStream(name) {
   const writer = stream.writable.getWriter();
   await writer.write(new Uint8Array([1]));
   const reader = stream.readable.getReader();
+  const read = async () => {
+    while (!(await reader.read()).done);
+  };
   session.watched = {
-    read: follow(reader.closed, () => ({})),
+    read: follow(read(), () => ({})),
     write: follow(writer.closed, () => ({})),
   };
-  (async () => {
-    while (!(await reader.read()).done);
-  })().catch(() => {});
   return true;
 }
+
+/** What becomes of a code in an error of the page's own. */
+const ownCode = (code) =>
+  new WebTransportError({ message: 'own', streamErrorCode: code }).streamErrorCode;
 
 async function halves(name, patience) {
   const { watched } = sessions.get(name);

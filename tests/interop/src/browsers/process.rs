@@ -51,10 +51,9 @@ impl Process {
     ) -> anyhow::Result<T> {
         let until = Instant::now() + Duration::from_secs(60);
         while Instant::now() < until {
-            if let Ok(text) = fs::read_to_string(self.profile.join(file)) {
-                if let Some(value) = read(&text) {
-                    return Ok(value);
-                }
+            let text = fs::read_to_string(self.profile.join(file)).ok();
+            if let Some(value) = text.as_deref().and_then(&read) {
+                return Ok(value);
             }
             if let Some(status) = self.child.try_wait()? {
                 bail!("the browser ended by itself: {status}");
