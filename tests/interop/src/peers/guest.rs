@@ -102,7 +102,7 @@ pub(crate) struct Guest {
 }
 
 /// Whatever takes longer has hung.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(9);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(29);
 
 impl Guest {
     /// Runs a peer that has its quinn endpoint made for it.

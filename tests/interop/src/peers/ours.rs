@@ -99,7 +99,8 @@ impl Setup {
             act,
             config,
             idle: Duration::from_secs(5),
-            patience: Duration::from_secs(10),
+            // Also for a peer that starts slowly on a busy machine.
+            patience: Duration::from_secs(30),
             sessions: 1,
             skip: 0,
         }
