@@ -34,11 +34,12 @@ pub(crate) fn run(
     keep: &mut dyn FnMut(Section) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     for section in [
+        // In memory, and so at once.
+        shiguredo::section,
         wtransport::section,
         web_transport_quinn::section,
         h3::section,
         aioquic::section,
-        shiguredo::section,
     ] {
         let section = section(options)?;
         // A filter may leave nothing.
