@@ -152,14 +152,14 @@ class Peer(QuicConnectionProtocol):
                 self.send_body(stream)
         else:
             tell(f"stream reset with {from_wire(code)}")
-            self.came_back(self.sessions[0])
+            self.came_back(next(iter(self.sessions), None))
 
     def stop_received(self, stream, code):
         if stream in self.sessions:
             tell(f"stopped with {code:#x}")
         else:
             tell(f"stream stopped with {from_wire(code)}")
-            self.came_back(self.sessions[0])
+            self.came_back(next(iter(self.sessions), None))
 
     def body_ended(self, session):
         if session in self.sessions:
@@ -309,7 +309,7 @@ class Peer(QuicConnectionProtocol):
 
     def came_back(self, session):
         self.awaited -= 1
-        if self.awaited:
+        if self.awaited or session is None:
             return
         if self.deed in ("converse", "abort-streams"):
             stream = self.http.create_webtransport_stream(session, is_unidirectional=True)
