@@ -1,10 +1,9 @@
 //! Puts the crate in front of those who did not write it, and writes down what happened.
 //!
 //! Each section (a browser, the peers, the loss) gives tables of what was measured; `table` keeps
-//! them as data in `results/` and assembles `RESULTS.md`. Our side is `server` and `client`.
+//! them as data in `results/` and assembles `RESULTS.md`. Our side is `server`, and with peers `peers::ours`.
 
 mod browsers;
-mod client;
 mod identity;
 mod loss;
 mod node;

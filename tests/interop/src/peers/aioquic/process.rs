@@ -1,0 +1,129 @@
+//! aioquic in a process of its own: installed into a virtual environment under `target/`, started with
+//! what it is to do, and read line by line.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+use webtransport_session::Side;
+
+use super::{
+    super::guest::{Deed, Guest, Invitation, PATIENCE},
+    NAME,
+};
+use crate::{options::Options, table as results};
+
+/// Gives the Python that has aioquic, the newest unless nothing is to be installed.
+pub(crate) fn install(options: &Options) -> anyhow::Result<PathBuf> {
+    let venv = results::installed().join(NAME);
+    let python = venv.join("bin").join("python");
+    if options.keep && python.exists() {
+        return Ok(python);
+    }
+    if !python.exists() {
+        quietly(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+    }
+    let pip = ["-m", "pip", "install", "--quiet", "--upgrade", NAME];
+    quietly(Command::new(&python).args(pip))?;
+    Ok(python)
+}
+
+fn quietly(command: &mut Command) -> anyhow::Result<()> {
+    let output = command
+        .output()
+        .with_context(|| format!("{:?} cannot be run", command.get_program()))?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        bail!("{}", text.lines().last().unwrap_or("it failed"));
+    }
+    Ok(())
+}
+
+pub(crate) fn version(python: &Path) -> anyhow::Result<String> {
+    let script = "from importlib.metadata import version; print(version('aioquic'))";
+    let output = Command::new(python).args(["-c", script]).output()?;
+    Ok(String::from_utf8(output.stdout)?.trim().into())
+}
+
+pub(crate) fn start(python: &Path, invitation: Invitation) -> anyhow::Result<Guest> {
+    let Deed::Script(mut plan) = invitation.deed else {
+        bail!("aioquic takes scripts");
+    };
+    let directory = results::installed().join("identity");
+    fs::create_dir_all(&directory)?;
+    let (certificate, key) = invitation.identity.pem();
+    let files = [
+        (directory.join("certificate.pem"), certificate),
+        (directory.join("key.pem"), key),
+    ];
+    for (file, text) in &files {
+        fs::write(file, text)?;
+    }
+    let is_client = invitation.side == Side::Client;
+    plan["role"] = if is_client { "client" } else { "server" }.into();
+    plan["idle"] = invitation.idle.as_secs_f64().into();
+    plan["patience"] = PATIENCE.as_secs_f64().into();
+    plan["port"] = invitation.server.map(|server| server.port()).into();
+    plan["certificate"] = match is_client {
+        true => certificate.into(),
+        false => files[0].0.display().to_string().into(),
+    };
+    plan["key"] = files[1].0.display().to_string().into();
+    let mut child = Command::new(python)
+        .arg(results::package().join("peers/aioquic/peer.py"))
+        .arg(plan.to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+    let (tell, told) = mpsc::channel();
+    let (listen, listens) = mpsc::channel();
+    thread::Builder::new().name(NAME.into()).spawn(move || {
+        let mut all = Vec::new();
+        for line in lines.map_while(Result::ok) {
+            match serde_json::from_str::<Value>(&line) {
+                Ok(line) if line["port"].is_u64() => {
+                    let _gone = listen.send(line["port"].as_u64());
+                }
+                Ok(line) => all.push(line["tell"].as_str().unwrap_or("?").to_owned()),
+                Err(_) => all.push(line),
+            }
+        }
+        let _gone = tell.send(all);
+    })?;
+    watch(child)?;
+    let mut address = None;
+    if !is_client {
+        let port = listens.recv_timeout(PATIENCE)?.unwrap_or_default();
+        let port = u16::try_from(port)?;
+        address = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    }
+    Ok(Guest::of(address, told))
+}
+
+/// Ends a process that does not end.
+fn watch(mut child: Child) -> anyhow::Result<()> {
+    thread::Builder::new().spawn(move || {
+        let step = Duration::from_millis(100);
+        let mut left = PATIENCE + Duration::from_secs(2);
+        while matches!(child.try_wait(), Ok(None)) {
+            if left.is_zero() {
+                let _gone = child.kill();
+                let _gone = child.wait();
+                return;
+            }
+            thread::sleep(step);
+            left = left.saturating_sub(step);
+        }
+    })?;
+    Ok(())
+}
