@@ -83,7 +83,8 @@ impl Endpoint {
         let known = self.numbers.get(&header.dcid);
         let number = match known.or_else(|| self.numbers.get(&ours)) {
             Some(number) => *number,
-            None if self.side == Side::Client => return None,
+            // A stateless reset bears no id of ours; a client has one connection that it can mean.
+            None if self.side == Side::Client => *self.numbers.values().next()?,
             None if header.ty == Type::Short => {
                 return self.reset(&header.dcid, packet.len(), out);
             }

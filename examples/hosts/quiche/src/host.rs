@@ -6,8 +6,8 @@ use std::{collections::BTreeSet, error::Error, net::SocketAddr, time::Instant};
 use bytes::{BufMut as _, BytesMut};
 use quiche::{RecvInfo, Shutdown};
 use webtransport_session::{
-    Action, ConnectError, Connection, ConnectionLost, Dir, Event, Input, OpenError, Output, Request,
-    SendError, SessionId, Side, StreamId, Support, Transport,
+    Action, ConnectError, Connection, ConnectionLost, Dir, Event, Input, OpenError, Output,
+    Request, SendError, SessionId, Side, StreamId, Support, Transport,
 };
 
 /// The most bytes that one read takes.
@@ -85,14 +85,17 @@ impl Host {
             self.ask(now, stream);
         }
         if self.quic.peer_streams_left_bidi() > 0 {
-            self.sessions.handle(now, Input::StreamsAvailable { dir: Dir::Bi });
+            self.sessions
+                .handle(now, Input::StreamsAvailable { dir: Dir::Bi });
         }
         if self.quic.peer_streams_left_uni() > 0 {
-            self.sessions.handle(now, Input::StreamsAvailable { dir: Dir::Uni });
+            self.sessions
+                .handle(now, Input::StreamsAvailable { dir: Dir::Uni });
         }
         // Behind everything that could be read.
         if let Some(reason) = self.reason() {
-            self.sessions.handle(now, Input::ConnectionClosed { reason });
+            self.sessions
+                .handle(now, Input::ConnectionClosed { reason });
         }
         if self.sessions.poll_timeout().is_some_and(|due| due <= now) {
             self.sessions.handle(now, Input::Timeout);
@@ -122,6 +125,8 @@ impl Host {
     }
 
     fn read(&mut self, now: Instant, stream: StreamId) {
+        // quiche forgets a stream when its last byte is read, and that we are to send no more on it.
+        let stopped = self.quic.stream_capacity(stream.into());
         while self.sessions.wants(stream) {
             // Without room for a byte quiche tells a FIN that comes alone, but keeps it readable.
             let room = self.quic.stream_readable_len(stream.into(), READ).max(1);
@@ -137,26 +142,35 @@ impl Host {
                     code,
                     final_size: None,
                 },
-                Err(_nothing_there) => return,
+                Err(_nothing_there) => break,
             };
             self.sessions.handle(now, input);
+        }
+        if let Err(quiche::Error::StreamStopped(code)) = stopped {
+            self.stopped(now, stream, code);
         }
     }
 
     /// Asks quiche about our half of a stream.
     fn ask(&mut self, now: Instant, stream: StreamId) {
-        let input = match self.quic.stream_capacity(stream.into()) {
-            Ok(0) => return,
-            Ok(_) => Input::StreamWritable { stream },
-            Err(quiche::Error::StreamStopped(code)) => {
-                self.finished.remove(&stream);
-                Input::StreamStopped { stream, code }
-            }
+        match self.quic.stream_capacity(stream.into()) {
+            Ok(0) => {}
+            Ok(_) => self.sessions.handle(now, Input::StreamWritable { stream }),
+            Err(quiche::Error::StreamStopped(code)) => self.stopped(now, stream, code),
             // Forgotten: both halves are over, and ours is acknowledged.
-            Err(_) if self.finished.remove(&stream) => Input::StreamAcknowledged { stream },
-            Err(_) => return,
-        };
-        self.sessions.handle(now, input);
+            Err(_) if self.finished.remove(&stream) => {
+                self.sessions
+                    .handle(now, Input::StreamAcknowledged { stream });
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Whichever call finds it first: to the next one quiche may not know the stream any more.
+    fn stopped(&mut self, now: Instant, stream: StreamId, code: u64) {
+        self.finished.remove(&stream);
+        self.sessions
+            .handle(now, Input::StreamStopped { stream, code });
     }
 
     /// Why the connection is over, if it is.
@@ -234,10 +248,12 @@ impl Host {
                 if fin {
                     self.finished.insert(stream);
                 }
-                // That the stream was stopped the next `feed` tells.
                 let len = taken.unwrap_or(0);
                 self.sessions
                     .handle(now, Input::Written { stream, len, fin });
+                if let Err(quiche::Error::StreamStopped(code)) = taken {
+                    self.stopped(now, stream, code);
+                }
             }
             Action::Read { stream } => self.read(now, stream),
             Action::Reset { stream, code, .. } => {
@@ -295,19 +311,19 @@ impl Host {
         data: &[u8],
     ) -> Result<usize, SendError> {
         let credit = self.sessions.credit(stream)?;
-        let data = credit.clamp(data);
-        match self.quic.stream_send(stream.into(), data, false) {
-            Ok(written) => {
-                credit.spend(written);
-                return Ok(written);
+        let taken = self
+            .quic
+            .stream_send(stream.into(), credit.clamp(data), false);
+        credit.spend(taken.unwrap_or(0));
+        match taken {
+            Ok(written) => Ok(written),
+            Err(quiche::Error::Done) => Err(SendError::Blocked),
+            Err(quiche::Error::StreamStopped(code)) => {
+                self.stopped(now, stream, code);
+                Err(SendError::Stopped(None))
             }
-            Err(quiche::Error::Done) => return Err(SendError::Blocked),
-            Err(quiche::Error::StreamStopped(_)) => {}
-            Err(_) => return Err(SendError::StreamClosed),
+            Err(_) => Err(SendError::StreamClosed),
         }
-        drop(credit);
-        self.ask(now, stream);
-        Err(SendError::Stopped(None))
     }
 
     /// Sends a datagram: the session's or quiche's own answer.

@@ -8,7 +8,7 @@ mod tls;
 use std::{
     error::Error,
     io,
-    sync::mpsc,
+    sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
@@ -25,10 +25,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::from_args()?;
     host_suite::limits(&limits());
     let mut poll = Poll::new()?;
-    let waker = Waker::new(poll.registry(), ORDERS)?;
+    // Kept here too: one that is dropped takes along what it has not told yet.
+    let waker = Arc::new(Waker::new(poll.registry(), ORDERS)?);
     let (sender, receiver) = mpsc::channel();
+    let thread = waker.clone();
     orders(move |order| {
-        let _over = sender.send(order).is_ok() && waker.wake().is_ok();
+        let _over = sender.send(order).is_ok() && thread.wake().is_ok();
     });
 
     let mut socket = UdpSocket::bind(match options.side {
@@ -79,7 +81,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             return Ok(());
         }
 
-        let dues = endpoint.hosts.values().filter_map(|host| host.poll_timeout());
+        let dues = endpoint
+            .hosts
+            .values()
+            .filter_map(|host| host.poll_timeout());
         let wait = dues
             .min()
             .map(|due| due.saturating_duration_since(Instant::now()))

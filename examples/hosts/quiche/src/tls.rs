@@ -19,7 +19,13 @@ pub(crate) fn config(options: &Options) -> Result<Config, quiche::Error> {
         }
     }
     config.set_application_protos(&[options.alpn.as_bytes()])?;
-    config.set_max_idle_timeout(options.idle_timeout.as_millis().try_into().unwrap_or(u64::MAX));
+    config.set_max_idle_timeout(
+        options
+            .idle_timeout
+            .as_millis()
+            .try_into()
+            .unwrap_or(u64::MAX),
+    );
     config.set_initial_max_streams_bidi(options.streams.into());
     config.set_initial_max_streams_uni(options.streams.into());
     let stream_window = options.stream_window.into();
