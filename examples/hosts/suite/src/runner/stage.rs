@@ -301,10 +301,9 @@ impl Stage {
             return Ok(());
         }
         let scenario = self.scenario;
-        let limits = self.actor(side)?.limits.iter();
+        let mut limits = self.actor(side)?.limits.iter();
         let limit = limits
-            .filter(|limit| limit.scenario == scenario && limit.told == told)
-            .next()
+            .find(|limit| limit.scenario == scenario && limit.told == told)
             .cloned();
         let Some(limit) = limit else {
             return Err(Failure(format!(

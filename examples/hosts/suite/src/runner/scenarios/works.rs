@@ -259,6 +259,9 @@ fn begun(stage: &mut Stage, actor: Side) -> Result<StreamId, Failure> {
     let stream = opened(stage, actor, session, Dir::Uni)?;
     let (len, fin) = (10, false);
     stage.order(actor, Verb::Send { stream, len, fin })?;
+    stage.wait(actor, "that the first bytes were sent", |what| {
+        (*what == What::Sent { stream }).then_some(())
+    })?;
     stage.wait(actor.other(), "a stream", |what| {
         matches!(what, What::StreamOpened { stream: of, .. } if *of == stream).then_some(())
     })?;
@@ -294,9 +297,7 @@ fn pauses(stage: &mut Stage, actor: Side) -> Result<(), Failure> {
     thread::sleep(Duration::from_millis(300));
     let sent = |what: &What| matches!(what, What::Sent { stream: of } if *of == stream);
     // The first ten bytes were a `Send` of their own.
-    let process = stage.actor(actor.other())?;
-    process.wait(FIRST, "the first bytes", |what| sent(what).then_some(()))?;
-    if process.count(FIRST, sent) > 1 {
+    if stage.actor(actor.other())?.count(FIRST, sent) > 1 {
         return Err(Failure("QUIC took 1 MiB that nobody read".into()));
     }
     stage.order(actor, Verb::Resume { stream })?;
