@@ -14,7 +14,7 @@
 mod support;
 
 use http::StatusCode;
-use support::*;
+use support::{setting::*, *};
 use webtransport_session::{
     Action, AnswerError, CloseReason, Config, ConnectError, ConnectionLost, Dialect, Dialects, Dir,
     Event, Http3Error, Output, Protocol, Rejection, Request, Requirement, Response, SessionId,
@@ -27,17 +27,6 @@ const DIALECTS: [Dialect; 4] = [
     Dialect::Draft14,
     Dialect::Draft16,
 ];
-
-const ENABLE_CONNECT_PROTOCOL: u64 = 0x08;
-const DATAGRAM: u64 = 0x33;
-const DATAGRAM_DRAFT04: u64 = 0xff_d277;
-const ENABLED_02: u64 = 0x2b60_3742;
-const MAX_SESSIONS_04: u64 = 0x2b60_3743;
-const MAX_SESSIONS_07: u64 = 0xc671_706a;
-const MAX_SESSIONS_13: u64 = 0x14e9_cd29;
-const ENABLED_16: u64 = 0x2c7c_f000;
-const LIMITS: [u64; 3] = [0x2b61, 0x2b64, 0x2b65];
-const WT_REQUIREMENTS_NOT_MET: u64 = 0x212c_0d48;
 
 // ---- what each role sends
 
@@ -144,16 +133,6 @@ fn dialect(event: &Event) -> Option<Dialect> {
     match event {
         Event::Ready(negotiated) => negotiated.dialect,
         other => panic!("{other:?}"),
-    }
-}
-
-/// The setting by which a peer is known to speak a dialect.
-fn codepoint(dialect: Dialect) -> (u64, u64) {
-    match dialect {
-        Dialect::Draft02 => (ENABLED_02, 1),
-        Dialect::Draft07 => (MAX_SESSIONS_07, 1),
-        Dialect::Draft14 => (MAX_SESSIONS_13, 1),
-        Dialect::Draft16 => (ENABLED_16, 1),
     }
 }
 

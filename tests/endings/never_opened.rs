@@ -10,7 +10,10 @@ use webtransport_session::{
     Violation,
 };
 
-use crate::support::*;
+use crate::support::{
+    setting::{DATAGRAM, ENABLE_CONNECT_PROTOCOL, ENABLED_16, MAX_FIELD_SECTION_SIZE},
+    *,
+};
 
 const LIMIT: Duration = Duration::from_secs(10);
 /// HEADERS with a 404: QPACK's static entry 27.
@@ -806,7 +809,11 @@ fn e37_a_rejection_of_ours_goes_out_with_a_fin() {
 #[test]
 fn e37_an_answer_with_more_headers_than_the_client_takes_is_not_sent() {
     // The client says 1000: its SETTINGS, with the dialect's.
-    let mut settings = settings(&[(0x33, 1), (0x2c7c_f000, 1), (0x06, 1000)]);
+    let mut settings = settings(&[
+        (DATAGRAM, 1),
+        (ENABLED_16, 1),
+        (MAX_FIELD_SECTION_SIZE, 1000),
+    ]);
     settings.insert(0, 0x00);
     for (len, limit, fits) in [
         (800, 64 << 10, true),
@@ -841,7 +848,12 @@ fn e37_an_answer_with_more_headers_than_the_client_takes_is_not_sent() {
 
 #[test]
 fn a_request_with_more_headers_than_the_server_takes_is_not_sent() {
-    let mut settings = settings(&[(0x33, 1), (0x08, 1), (0x2c7c_f000, 1), (0x06, 1000)]);
+    let mut settings = settings(&[
+        (DATAGRAM, 1),
+        (ENABLE_CONNECT_PROTOCOL, 1),
+        (ENABLED_16, 1),
+        (MAX_FIELD_SECTION_SIZE, 1000),
+    ]);
     settings.insert(0, 0x00);
     let mut rig = Rig::before_settings(Side::Client, Config::default());
     rig.feed(rig.peer_control(), &settings);
