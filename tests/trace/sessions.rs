@@ -1,5 +1,6 @@
 //! The same for sessions alone, without a connection.
 
+use fastrand::Rng;
 use webtransport_session::{
     Config, Dialect, Dir, FlowControl, Rejection, SessionId, Side, StreamId, Support, Transport,
     session::{Event, Input, Output, Session, Terms},
@@ -7,7 +8,7 @@ use webtransport_session::{
     trace::{Problem, Reader, Record, Replay, SessionHeader, SessionStep, Writer},
 };
 
-use super::{Dice, Duration, MARK, SIDES, contains};
+use super::{Duration, MARK, SIDES, contains};
 
 /// What a pair gives a session whose peer has this configuration.
 fn header(side: Side, config: Config, peer: &Config) -> SessionHeader {
@@ -141,7 +142,7 @@ fn every_ending_of_a_session_alone_is_replayed() {
 /// A pair, what it did by chance, and what it told.
 struct Run {
     pair: Pair<Session>,
-    dice: Dice,
+    dice: Rng,
     configs: [Config; 2],
     events: [Vec<Event>; 2],
     streams: Vec<StreamId>,
@@ -162,7 +163,7 @@ impl Run {
         recorded(&mut pair);
         Self {
             pair,
-            dice: Dice::new(seed),
+            dice: Rng::with_seed(seed),
             configs,
             events: [Vec::new(), Vec::new()],
             streams: Vec::new(),
@@ -179,7 +180,7 @@ impl Run {
             run.turn();
             run.listen();
         }
-        let side = run.dice.pick(&SIDES);
+        let side = run.dice.choice(SIDES).unwrap();
         match seed % 4 {
             0 => run.pair.close(side, session(), 3, "closing time"),
             1 => run.pair.close_connection(side, 9, "enough"),
@@ -201,12 +202,12 @@ impl Run {
     }
 
     fn turn(&mut self) {
-        let (now, side) = (self.pair.now(), self.dice.pick(&SIDES));
+        let (now, side) = (self.pair.now(), self.dice.choice(SIDES).unwrap());
         let stream = self.stream();
-        let dir = self.dice.pick(&[Dir::Bi, Dir::Uni]);
-        let code = u32::try_from(self.dice.below(1000)).unwrap();
-        let payload = vec![MARK; 1 + self.dice.below(200)];
-        let choice = self.dice.below(26);
+        let dir = self.dice.choice([Dir::Bi, Dir::Uni]).unwrap();
+        let code = self.dice.u32(..1000);
+        let payload = vec![MARK; 1 + self.dice.usize(..200)];
+        let choice = self.dice.usize(..26);
         let machine = &mut self.pair.end(side).machine;
         match choice {
             0..4 => self
@@ -234,15 +235,15 @@ impl Run {
             23 => machine.handle(now, Input::StreamsAvailable { dir }),
             24 => machine.handle(now, Input::StreamWritable { stream }),
             _ => {
-                let millis = u64::try_from(self.dice.below(60)).unwrap();
+                let millis = self.dice.u64(..60);
                 self.pair.wait(Duration::from_millis(millis));
             }
         }
     }
 
     fn stream(&mut self) -> StreamId {
-        let at = self.dice.below(self.streams.len() + 1);
-        let bogus = u64::try_from(self.dice.below(40)).unwrap();
+        let at = self.dice.usize(..self.streams.len() + 1);
+        let bogus = self.dice.u64(..40);
         self.streams.get(at).copied().unwrap_or(bogus.into())
     }
 
