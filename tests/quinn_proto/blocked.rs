@@ -75,34 +75,33 @@ fn goes_through_a_session(setup: impl Fn() -> Setup, what: &str) {
     }
 }
 
+/// The same for several sizes of what `limit` sets.
+fn goes_through_a_small(what: &str, limit: impl Fn(&mut quic::TransportConfig, u32)) {
+    for size in [8, 17, 100] {
+        let setup = || both(|transport| limit(transport, size));
+        goes_through_a_session(setup, &format!("{what} {size}"));
+    }
+}
+
 #[test]
 fn protocol_bytes_go_out_in_pieces_through_a_small_stream_window() {
-    for window in [8_u32, 17, 100] {
-        let limit = |transport: &mut quic::TransportConfig| {
-            transport.stream_receive_window(window.into());
-        };
-        goes_through_a_session(|| both(limit), &format!("stream window {window}"));
-    }
+    goes_through_a_small("stream window", |transport, size| {
+        transport.stream_receive_window(size.into());
+    });
 }
 
 #[test]
 fn protocol_bytes_go_out_in_pieces_through_a_small_connection_window() {
-    for window in [8_u32, 17, 100] {
-        let limit = |transport: &mut quic::TransportConfig| {
-            transport.receive_window(window.into());
-        };
-        goes_through_a_session(|| both(limit), &format!("connection window {window}"));
-    }
+    goes_through_a_small("connection window", |transport, size| {
+        transport.receive_window(size.into());
+    });
 }
 
 #[test]
 fn protocol_bytes_go_out_in_pieces_through_a_small_send_buffer() {
-    for window in [8_u32, 17, 100] {
-        let limit = |transport: &mut quic::TransportConfig| {
-            transport.send_window(window.into());
-        };
-        goes_through_a_session(|| both(limit), &format!("send buffer {window}"));
-    }
+    goes_through_a_small("send buffer", |transport, size| {
+        transport.send_window(size.into());
+    });
 }
 
 #[test]
