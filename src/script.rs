@@ -30,6 +30,8 @@ pub struct Script {
     lines: Vec<String>,
 }
 
+#[cfg(feature = "trace")]
+const MISSED: &str = "what came before was not recorded";
 /// So many bytes are shown of each piece.
 const SHOWN: usize = 24;
 
@@ -172,7 +174,7 @@ impl Display for In<'_> {
 impl Display for Command<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Step::Missed => write!(f, "what came before was not recorded"),
+            Step::Missed => write!(f, "{MISSED}"),
             Step::Grease { bound } => write!(f, "grease {bound}"),
             Step::Start {
                 control, transport, ..

@@ -7,7 +7,7 @@ use std::{
 
 use super::{Code, Hex, Script};
 #[cfg(feature = "trace")]
-use super::{fin, reset, stop_sending};
+use super::{MISSED, fin, reset, stop_sending};
 use crate::{Side, session::Event};
 #[cfg(feature = "trace")]
 use crate::{
@@ -120,6 +120,7 @@ impl Display for Out<'_> {
 impl Display for Command<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
+            SessionStep::Missed => write!(f, "{MISSED}"),
             SessionStep::Open => write!(f, "open"),
             SessionStep::Reject { by, rejection } => {
                 write!(f, "reject: {} by {by:?}", rejection.status)

@@ -1,5 +1,7 @@
 //! The same for sessions alone, without a connection.
 
+use std::sync::Arc;
+
 use fastrand::Rng;
 use webtransport_session::{
     Config, Dialect, Dir, FlowControl, Rejection, SessionId, Side, StreamId, Support, Transport,
@@ -296,6 +298,7 @@ fn a_replay_of_a_session_from_a_file_gives_what_the_pair_gave() {
 /// Which call, and what became of it.
 fn kind(record: &Record<SessionStep>) -> &'static str {
     match &record.step {
+        SessionStep::Missed => "missed",
         SessionStep::Open => "open",
         SessionStep::Reject { .. } => "reject",
         SessionStep::Fail { .. } => "fail",
@@ -374,14 +377,17 @@ fn a_file_of_the_other_layer_is_refused_at_its_first_line() {
     );
 }
 
+fn datagram_capsule() -> Input {
+    Input::Body {
+        data: b"\0\x02\xa7\xa7"[..].into(),
+        fin: false,
+    }
+}
+
 #[test]
 fn without_payload_the_body_of_the_connect_stream_stays() {
     let header = header(Side::Server, Config::default(), &Config::default());
-    // A DATAGRAM capsule.
-    let body = Input::Body {
-        data: b"\0\x02\xa7\xa7"[..].into(),
-        fin: false,
-    };
+    let body = datagram_capsule();
     let datagram = Input::DatagramReceived {
         payload: vec![MARK; 3].into(),
     };
@@ -393,6 +399,49 @@ fn without_payload_the_body_of_the_connect_stream_stays() {
     let file = String::from_utf8(file).unwrap();
     assert!(file.contains(r#"{"Body":{"data":"0002a7a7","fin":false}}"#));
     assert!(file.contains(r#"{"DatagramReceived":{"payload":"000000"}}"#));
+}
+
+#[test]
+fn a_sessions_recording_from_later_on_says_so_and_holds_no_body_either() {
+    let begins: [fn(&mut Session); 2] = [
+        |session| session.set_recording(true),
+        // Turned off, and on again.
+        |session| {
+            for on in [true, false] {
+                session.set_recording(on);
+                drop(session.take_trace());
+            }
+            session.set_recording(true);
+        },
+    ];
+    for begin in begins {
+        let now = super::now();
+        let header = header(Side::Server, Config::default(), &Config::default());
+        let (terms, config) = (header.terms.clone(), Arc::new(header.config.clone()));
+        let mut session = Session::new(now, header.side, header.id, terms, config);
+        session.open(now);
+        begin(&mut session);
+        session.handle(now, datagram_capsule());
+        let records = session.take_trace();
+
+        let file = written(&header, &records, false);
+        assert!(!contains(&file, "a7a7"));
+        assert!(contains(
+            &file,
+            r#"{"Body":{"data":"00000000","fin":false}}"#
+        ));
+        let (script, complete) = Replay::run(Reader::of_session(file.as_slice()).unwrap());
+        let error = complete.unwrap_err();
+        assert_eq!(error.line, 2);
+        assert!(matches!(error.problem, Problem::NotFromTheBeginning));
+        assert_eq!(script.lines().count(), 0);
+
+        let file = written(&header, &records, true);
+        assert!(contains(&file, "a7a7"));
+        let (_, complete) = Replay::run(Reader::of_session(file.as_slice()).unwrap());
+        let error = complete.unwrap_err();
+        assert!(matches!(error.problem, Problem::NotFromTheBeginning));
+    }
 }
 
 #[test]
