@@ -21,13 +21,6 @@ use webtransport_session::{
     Side, StreamId, Support, Transport, Violation,
 };
 
-const DIALECTS: [Dialect; 4] = [
-    Dialect::Draft02,
-    Dialect::Draft07,
-    Dialect::Draft14,
-    Dialect::Draft16,
-];
-
 // ---- what each role sends
 
 fn hex(text: &str) -> Vec<u8> {
@@ -640,14 +633,7 @@ fn a_client_says_its_origin_where_it_has_one() {
 /// A server that has read a CONNECT with these fields beside its own.
 fn server_asked(dialect: Dialect, more: &[(&str, &str)]) -> (Rig, SessionId, Request) {
     let mut rig = Rig::with(Side::Server, speaking(dialect), dialect);
-    let pseudo = [
-        (":method", "CONNECT"),
-        (":protocol", rig.token()),
-        (":scheme", "https"),
-        (":authority", "example.org"),
-        (":path", "/game"),
-    ];
-    rig.feed(CONNECT, &headers(&[&pseudo, more].concat()));
+    rig.feed(CONNECT, &connect_request_with(rig.token(), more));
     let mut events = rig.events();
     let Some(Event::SessionRequested { session, request }) = events.pop() else {
         panic!("{events:?}");

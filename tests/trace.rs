@@ -17,7 +17,7 @@ use webtransport_session::{
     Action, Config, Connection, Dir, Event, Input, Output, Rejection, Request, Response, SessionId,
     Side, StreamId, Support, Transport,
     testing::{Ending, Link, Pair},
-    trace::{Header, Problem, Reader, Record, Replay, Step, Writer},
+    trace::{Calls, Header, Problem, Reader, Record, Replay, Step, Writer},
 };
 
 #[path = "trace/sessions.rs"]
@@ -227,7 +227,11 @@ impl Run {
 
 fn written(header: &Header, records: &[Record], payload: bool) -> Vec<u8> {
     let writer = Writer::new(Vec::new(), header.side, &header.config).unwrap();
-    let mut writer = writer.with_payload(payload);
+    with_records(writer.with_payload(payload), records)
+}
+
+/// Writes these, and gives the file.
+fn with_records<S: Calls>(mut writer: Writer<Vec<u8>, S>, records: &[Record<S>]) -> Vec<u8> {
     // In two pieces, as a server would.
     let (front, back) = records.split_at(records.len() / 2);
     writer.write(front).unwrap();

@@ -25,19 +25,13 @@ fn peer_limits(side: Side, dialect: Dialect, limits: FlowControl) -> Vec<u8> {
         Dialect::Draft14 => (setting::MAX_SESSIONS_13, 9),
         _ => (setting::ENABLED_16, 1),
     };
-    let mut entries = vec![
-        (setting::DATAGRAM, 1),
+    let entries = [
         announced,
         (setting::MAX_DATA, limits.max_data),
         (setting::MAX_STREAMS_UNI, limits.max_streams_uni),
         (setting::MAX_STREAMS_BIDI, limits.max_streams_bidi),
     ];
-    if side == Side::Client {
-        entries.push((setting::ENABLE_CONNECT_PROTOCOL, 1));
-    }
-    let mut bytes = vec![0x00];
-    bytes.extend(settings(&entries));
-    bytes
+    peer_settings_with(side, &entries)
 }
 
 fn connected(side: Side, dialect: Dialect, ours: FlowControl, theirs: FlowControl) -> Rig {

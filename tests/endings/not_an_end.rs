@@ -14,12 +14,6 @@ use crate::support::{
     *,
 };
 
-const DIALECTS: [Dialect; 4] = [
-    Dialect::Draft02,
-    Dialect::Draft07,
-    Dialect::Draft14,
-    Dialect::Draft16,
-];
 const GREASE: u64 = 0x21;
 
 fn drain_frame() -> Vec<u8> {

@@ -32,6 +32,14 @@ pub const APPLICATION_0: u64 = 0x52e4_a40f_a8db;
 /// The stream of the first session.
 pub const CONNECT: u64 = 0;
 
+/// The oldest first.
+pub const DIALECTS: [Dialect; 4] = [
+    Dialect::Draft02,
+    Dialect::Draft07,
+    Dialect::Draft14,
+    Dialect::Draft16,
+];
+
 /// Settings by name; those of WebTransport with the number of a draft that had them.
 #[allow(dead_code, reason = "no test needs them all")]
 pub mod setting {
@@ -704,13 +712,19 @@ pub fn request() -> Request {
 }
 
 pub fn connect_request(token: &str) -> Vec<u8> {
-    headers(&[
+    connect_request_with(token, &[])
+}
+
+/// The same with more fields.
+pub fn connect_request_with(token: &str, more: &[(&str, &str)]) -> Vec<u8> {
+    let pseudo = [
         (":method", "CONNECT"),
         (":protocol", token),
         (":scheme", "https"),
         (":authority", "example.org"),
         (":path", "/game"),
-    ])
+    ];
+    headers(&[&pseudo, more].concat())
 }
 
 pub fn response(status: &str) -> Vec<u8> {
@@ -749,7 +763,12 @@ pub fn codepoint(dialect: Dialect) -> (u64, u64) {
 
 /// The peer's control stream as it begins, announcing one dialect.
 pub fn peer_settings(side: Side, dialect: Dialect) -> Vec<u8> {
-    let mut entries = vec![(setting::DATAGRAM, 1), codepoint(dialect)];
+    peer_settings_with(side, &[codepoint(dialect)])
+}
+
+/// The same, announcing these settings beside those that every dialect needs.
+pub fn peer_settings_with(side: Side, more: &[(u64, u64)]) -> Vec<u8> {
+    let mut entries = [&[(setting::DATAGRAM, 1)], more].concat();
     if side == Side::Client {
         entries.push((setting::ENABLE_CONNECT_PROTOCOL, 1));
     }

@@ -310,14 +310,7 @@ fn an_abort_ends_the_sessions_and_the_connection_here_and_there() {
     pair.server.abort(0x1234, b"no more");
     pair.settle();
     let local = ConnectionLost::Local { code: 0x1234 };
-    let told = [
-        Event::SessionClosed {
-            session,
-            reason: CloseReason::ConnectionLost(local.clone()),
-        },
-        Event::ConnectionClosed { reason: local },
-    ];
-    assert_eq!(pair.server.take(), told);
+    pair.server.assert_lost(session, &local);
     let reason = ConnectionLost::PeerApplication {
         code: 0x1234,
         reason: "no more".into(),
@@ -331,16 +324,7 @@ fn a_close_behind_the_hosts_back_is_found_at_the_next_poll() {
     pair.server.close_quic(0x1234, "");
     pair.server.poll();
     let local = ConnectionLost::Local { code: 0 };
-    assert_eq!(
-        pair.server.take(),
-        [
-            Event::SessionClosed {
-                session,
-                reason: CloseReason::ConnectionLost(local.clone()),
-            },
-            Event::ConnectionClosed { reason: local },
-        ]
-    );
+    pair.server.assert_lost(session, &local);
     pair.settle();
     assert_eq!(pair.server.take(), []);
 }

@@ -10,7 +10,7 @@ use webtransport_session::{
     trace::{Problem, Reader, Record, Replay, SessionHeader, SessionStep, Writer},
 };
 
-use super::{Duration, MARK, SIDES, contains};
+use super::{Duration, MARK, SIDES, contains, with_records};
 
 /// What a pair gives a session whose peer has this configuration.
 fn header(side: Side, config: Config, peer: &Config) -> SessionHeader {
@@ -28,12 +28,7 @@ fn recorded(pair: &mut Pair<Session>) {
 
 fn written(header: &SessionHeader, records: &[Record<SessionStep>], payload: bool) -> Vec<u8> {
     let writer = Writer::of_session(Vec::new(), header).unwrap();
-    let mut writer = writer.with_payload(payload);
-    // In two pieces, as a server would.
-    let (front, back) = records.split_at(records.len() / 2);
-    writer.write(front).unwrap();
-    writer.write(back).unwrap();
-    writer.into_inner()
+    with_records(writer.with_payload(payload), records)
 }
 
 fn read(file: &[u8]) -> (SessionHeader, Vec<Record<SessionStep>>) {
