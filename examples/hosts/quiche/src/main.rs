@@ -8,7 +8,7 @@ mod tls;
 use std::{
     error::Error,
     io,
-    sync::{Arc, mpsc},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
@@ -25,12 +25,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::from_args()?;
     host_suite::limits(&limits());
     let mut poll = Poll::new()?;
-    // Kept here too: one that is dropped takes along what it has not told yet.
-    let waker = Arc::new(Waker::new(poll.registry(), ORDERS)?);
+    let waker = Waker::new(poll.registry(), ORDERS)?;
     let (sender, receiver) = mpsc::channel();
-    let thread = waker.clone();
     orders(move |order| {
-        let _over = sender.send(order).is_ok() && thread.wake().is_ok();
+        let _over = sender.send(order).is_ok() && waker.wake().is_ok();
     });
 
     let mut socket = UdpSocket::bind(match options.side {
