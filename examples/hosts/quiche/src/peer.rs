@@ -33,7 +33,7 @@ impl host_suite::Host for Host {
     }
 
     fn max_datagram_size(&mut self, session: SessionId) -> Option<usize> {
-        Host::max_datagram_size(self, session)
+        Self::max_datagram_size(self, session)
     }
 
     fn raw(&mut self, _: Instant, action: Action) {
@@ -54,6 +54,6 @@ impl host_suite::Host for Host {
     }
 
     fn abort(&mut self, _: Instant, code: u32, reason: &[u8]) {
-        Host::abort(self, code.into(), reason);
+        Self::abort(self, code.into(), reason);
     }
 }
