@@ -47,11 +47,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-async fn serve(
-    options: &Options,
-    listener: Listener,
-    mut orders: Orders,
-) -> Result<(), BoxError> {
+async fn serve(options: &Options, listener: Listener, mut orders: Orders) -> Result<(), BoxError> {
     let mut server = endpoint::server(options, listener)?;
     listening(server.local_addr()?);
     let mut peers = Peers::default();

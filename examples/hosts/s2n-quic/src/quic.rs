@@ -16,9 +16,7 @@ use s2n_quic::{
     },
     stream::{self, LocalStream, PeerStream, ReceiveStream, SendStream},
 };
-use webtransport_session::{
-    Connection, ConnectionLost, Dir, Input, SendError, StreamId, Support,
-};
+use webtransport_session::{Connection, ConnectionLost, Dir, Input, SendError, StreamId, Support};
 
 use crate::told::Told;
 

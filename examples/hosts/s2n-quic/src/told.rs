@@ -57,7 +57,12 @@ impl Subscriber for Listener {
         }
     }
 
-    fn on_frame_received(&mut self, told: &mut Told, _: &ConnectionMeta, event: &FrameReceived<'_>) {
+    fn on_frame_received(
+        &mut self,
+        told: &mut Told,
+        _: &ConnectionMeta,
+        event: &FrameReceived<'_>,
+    ) {
         let fact = match event.frame {
             Frame::ResetStream {
                 id,
@@ -73,7 +78,9 @@ impl Subscriber for Listener {
                 stream: id.into(),
                 code: error_code,
             },
-            Frame::MaxStreams { ref stream_type, .. } => Input::StreamsAvailable {
+            Frame::MaxStreams {
+                ref stream_type, ..
+            } => Input::StreamsAvailable {
                 dir: match stream_type {
                     StreamType::Bidirectional { .. } => Dir::Bi,
                     _ => Dir::Uni,
