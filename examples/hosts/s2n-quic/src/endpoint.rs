@@ -1,6 +1,6 @@
 //! s2n-quic's configuration, from the suite's options.
 
-use std::{convert::Infallible, error::Error};
+use std::{convert::Infallible, error::Error, time::Duration};
 
 use aws_lc_rs::hmac;
 use host_suite::Options;
@@ -19,6 +19,13 @@ use crate::told::Listener;
 
 /// As s2n-quic's TLS says it.
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+
+/// What s2n-quic keeps of a stream until the peer has it, in bytes. Its own 4 MiB would take in what
+/// nobody reads.
+const SEND_BUFFER: u32 = 1 << 18;
+
+/// How long a handshake may take. The suite waits for 10 s.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// Received datagrams of which nobody has heard yet, and unsent ones.
 const DATAGRAMS: usize = 200;
@@ -60,11 +67,13 @@ fn limits(options: &Options) -> Result<Limits, BoxError> {
     let (streams, window) = (options.streams.into(), options.stream_window.into());
     let limits = Limits::new()
         .with_max_idle_timeout(options.idle_timeout)?
+        .with_max_handshake_duration(HANDSHAKE)?
         .with_max_open_remote_bidirectional_streams(streams)?
         .with_max_open_remote_unidirectional_streams(streams)?
         .with_bidirectional_local_data_window(window)?
         .with_bidirectional_remote_data_window(window)?
         .with_unidirectional_data_window(window)?
+        .with_max_send_buffer_size(SEND_BUFFER)?
         // How many we open is up to the peer alone, and so told when it changes.
         .with_max_open_local_bidirectional_streams(u32::MAX.into())?
         .with_max_open_local_unidirectional_streams(u32::MAX.into())?;

@@ -9,10 +9,14 @@ mod told;
 use std::{
     convert::Infallible,
     future::{Future, poll_fn},
-    task::{Poll::Ready, ready},
+    task::{
+        Poll::{Pending, Ready},
+        ready,
+    },
     time::Instant,
 };
 
+use bytes::Bytes;
 use host_suite::{Application, Limit, Options, Order, Verb, listening, orders};
 use s2n_quic::client::Connect;
 use tokio::{
@@ -30,7 +34,7 @@ type Verbs = UnboundedReceiver<Verb>;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), BoxError> {
     let options = Options::from_args()?;
-    host_suite::limits(&limits());
+    host_suite::limits(&limits(options.side));
     let (sender, receiver) = mpsc::unbounded_channel();
     orders(move |order| _ = sender.send(order));
     let (alive, mut over) = mpsc::channel::<Infallible>(1);
@@ -55,7 +59,7 @@ async fn serve(options: &Options, listener: Listener, mut orders: Orders) -> Res
         tokio::select! {
             order = orders.recv() => match order.flatten() {
                 Some(order) => peers.order(order),
-                None => return Ok(()),
+                None => break,
             },
             quic = server.accept() => {
                 let quic = quic.ok_or("the endpoint is gone")?;
@@ -65,6 +69,8 @@ async fn serve(options: &Options, listener: Listener, mut orders: Orders) -> Res
             }
         }
     }
+    peers.leave().await;
+    Ok(())
 }
 
 async fn connect(
@@ -94,16 +100,25 @@ async fn connect(
     while let Some(order) = orders.recv().await.flatten() {
         peers.order(order);
     }
+    peers.leave().await;
     Ok(())
 }
 
-/// The task of a connection: orders in, events out.
+/// The task of a connection: orders in, events out. It leaves when the orders are over.
 async fn drive(mut host: Host, mut application: Application, mut verbs: Verbs) {
+    let mut stays = true;
     poll_fn(|cx| {
         loop {
-            if let Ready(Some(verb)) = verbs.poll_recv(cx) {
-                application.obey(&mut host, Instant::now(), verb);
-                continue;
+            match verbs.poll_recv(cx) {
+                Ready(Some(verb)) => {
+                    application.obey(&mut host, Instant::now(), verb);
+                    continue;
+                }
+                Ready(None) if stays => {
+                    stays = false;
+                    host.sessions.shutdown(Instant::now(), 0, "");
+                }
+                Ready(None) | Pending => {}
             }
             let event = ready!(host.poll(cx));
             let last = matches!(event, Event::ConnectionClosed { .. });
@@ -139,8 +154,31 @@ impl Peers {
             let _over = peer.send(order.verb);
         }
     }
+
+    /// No more orders: every connection is shut down.
+    async fn leave(mut self) {
+        self.orders.clear();
+        while self.tasks.join_next().await.is_some() {}
+    }
 }
 
-fn limits() -> [Limit; 0] {
-    []
+fn limits(side: Side) -> Vec<Limit> {
+    let silent = ConnectionLost::PeerApplication {
+        code: 0x1234,
+        reason: Bytes::new(),
+    };
+    let why = "s2n-quic sends no words with its CONNECTION_CLOSE";
+    let mut limits = vec![
+        Limit::peer_told("E40", silent.clone(), why),
+        Limit::peer_told("E40.many", silent, why),
+    ];
+    if side == Side::Client {
+        let why = "s2n-quic ignores Version Negotiation, until the handshake has taken too long";
+        limits.push(Limit::told(
+            "E44.version",
+            ConnectionLost::HandshakeFailed,
+            why,
+        ));
+    }
+    limits
 }

@@ -9,11 +9,7 @@ use std::{
 use bytes::Bytes;
 use s2n_quic::{
     Connection as Handle, application,
-    connection::Error,
-    provider::{
-        datagram::default::{DatagramError, Receiver, Sender},
-        event::Location,
-    },
+    provider::datagram::default::{DatagramError, Receiver, Sender},
     stream::{self, LocalStream, PeerStream, ReceiveStream, SendStream},
 };
 use webtransport_session::{Connection, ConnectionLost, Dir, Input, SendError, StreamId, Support};
@@ -22,6 +18,9 @@ use crate::told::Told;
 
 /// What other frames of a packet may take from a datagram, in bytes: 44 are headers and the tag.
 const BESIDE_DATAGRAM: u64 = 100;
+
+/// RFC 9114 §8.1.
+const H3_NO_ERROR: u64 = 0x100;
 
 #[derive(Debug)]
 pub(crate) struct Quic {
@@ -82,44 +81,14 @@ impl Quic {
                 Ready(Ok(Some(PeerStream::Receive(stream)))) => {
                     self.receiving.insert(stream.id().into(), stream);
                 }
-                Ready(Ok(None)) => return Some(self.reason(None)),
-                Ready(Err(error)) => return Some(self.reason(Some(error))),
+                // Some ends are no errors here. Of why the event subscriber knows most.
+                Ready(Ok(None) | Err(_)) => break,
             }
         }
-    }
-
-    /// Why s2n-quic's connection is over. What the peer said is only in its frame: s2n-quic's error
-    /// has no words, and takes some of the peer's closes for no error at all.
-    fn reason(&self, error: Option<Error>) -> ConnectionLost {
         let closed = self
             .connection
             .query_event_context(|told: &Told| told.closed.clone());
-        if let Ok(Some(closed)) = closed {
-            return closed;
-        }
-        let Some(error) = error else {
-            return ConnectionLost::Unknown;
-        };
-        match error {
-            Error::Application {
-                error,
-                initiator: Location::Local,
-                ..
-            } => ConnectionLost::Local { code: error.into() },
-            Error::Transport { code, reason, .. } => ConnectionLost::LocalTransport {
-                code: code.as_u64(),
-                reason: Bytes::from_static(reason.as_bytes()),
-            },
-            Error::IdleTimerExpired { .. } => ConnectionLost::IdleTimeout,
-            Error::StatelessReset { .. } => ConnectionLost::StatelessReset,
-            Error::NoValidPath { .. }
-            | Error::StreamIdExhausted { .. }
-            | Error::ImmediateClose { .. } => ConnectionLost::LocalTransport {
-                code: 1,
-                reason: error.to_string().into(),
-            },
-            _ => ConnectionLost::Unknown,
-        }
+        Some(closed.ok().flatten().unwrap_or(ConnectionLost::Unknown))
     }
 
     pub(crate) fn datagram(&mut self) -> Option<Bytes> {
@@ -266,6 +235,13 @@ impl Quic {
 
     pub(crate) fn close(&mut self, code: u64) {
         self.connection.close(error(code));
+    }
+}
+
+/// s2n-quic ends with FIN what is dropped: the sessions would seem to have ended in order.
+impl Drop for Quic {
+    fn drop(&mut self) {
+        self.close(H3_NO_ERROR);
     }
 }
 

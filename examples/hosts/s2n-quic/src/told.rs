@@ -4,11 +4,14 @@
 use std::{convert::Infallible, task::Waker};
 
 use bytes::Bytes;
-use s2n_quic::provider::event::{
-    ConnectionInfo, ConnectionMeta, Subscriber,
-    events::{
-        ConnectionCloseFrameReceived, Frame, FrameReceived, MtuUpdated, StreamType,
-        TransportParametersReceived,
+use s2n_quic::{
+    connection::Error,
+    provider::event::{
+        ConnectionInfo, ConnectionMeta, Location, Subscriber,
+        events::{
+            ConnectionCloseFrameReceived, ConnectionClosed, Frame, FrameReceived, MtuUpdated,
+            StreamType, TransportParametersReceived,
+        },
     },
 };
 use tokio::sync::mpsc::{Sender, WeakSender};
@@ -25,7 +28,7 @@ pub(crate) struct Listener {
 #[derive(Debug)]
 pub(crate) struct Told {
     facts: Vec<Input>,
-    /// How the peer closed the connection.
+    /// Why the connection is over.
     pub(crate) closed: Option<ConnectionLost>,
     /// The largest DATAGRAM frame that the peer takes, in bytes; 0: none.
     pub(crate) max_datagram: Option<u64>,
@@ -107,6 +110,15 @@ impl Subscriber for Listener {
         });
     }
 
+    fn on_connection_closed(
+        &mut self,
+        told: &mut Told,
+        _: &ConnectionMeta,
+        event: &ConnectionClosed,
+    ) {
+        told.closed.get_or_insert_with(|| lost(event.error));
+    }
+
     fn on_transport_parameters_received(
         &mut self,
         told: &mut Told,
@@ -118,5 +130,35 @@ impl Subscriber for Listener {
 
     fn on_mtu_updated(&mut self, told: &mut Told, _: &ConnectionMeta, event: &MtuUpdated) {
         told.mtu = event.mtu;
+    }
+}
+
+/// Why s2n-quic gave up, where no frame of the peer's says it better: its error has no words.
+fn lost(error: Error) -> ConnectionLost {
+    match error {
+        Error::IdleTimerExpired { .. } => ConnectionLost::IdleTimeout,
+        Error::StatelessReset { .. } => ConnectionLost::StatelessReset,
+        Error::Application {
+            error,
+            initiator: Location::Local,
+            ..
+        } => ConnectionLost::Local { code: error.into() },
+        Error::Transport {
+            code,
+            reason,
+            initiator: Location::Local,
+            ..
+        } => ConnectionLost::LocalTransport {
+            code: code.as_u64(),
+            reason: Bytes::from_static(reason.as_bytes()),
+        },
+        // INTERNAL_ERROR (RFC 9000 §20.1): it sends no code of its own for these.
+        Error::NoValidPath { .. }
+        | Error::StreamIdExhausted { .. }
+        | Error::ImmediateClose { .. } => ConnectionLost::LocalTransport {
+            code: 1,
+            reason: error.to_string().into(),
+        },
+        _ => ConnectionLost::Unknown,
     }
 }
