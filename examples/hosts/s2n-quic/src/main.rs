@@ -13,7 +13,7 @@ use std::{
         Poll::{Pending, Ready},
         ready,
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -27,6 +27,9 @@ use tokio::{
 use webtransport_session::{Connection, ConnectionLost, Event, Input, Output, Side};
 
 use crate::{driven::Failed, endpoint::BoxError, host::Host, told::Listener};
+
+/// How long s2n-quic has for that when the program leaves.
+const DRAIN: Duration = Duration::from_secs(3);
 
 type Orders = UnboundedReceiver<Option<Order>>;
 type Verbs = UnboundedReceiver<Verb>;
@@ -47,7 +50,7 @@ async fn main() -> Result<(), BoxError> {
     }
     // What was closed is to reach the peer: each connection lives until s2n-quic is done with it.
     drop(alive);
-    let _given_up = timeout(options.idle_timeout, over.recv()).await;
+    let _given_up = timeout(DRAIN, over.recv()).await;
     Ok(())
 }
 
@@ -172,13 +175,16 @@ fn limits(side: Side) -> Vec<Limit> {
         Limit::peer_told("E40", silent.clone(), why),
         Limit::peer_told("E40.many", silent, why),
     ];
-    if side == Side::Client {
-        let why = "s2n-quic ignores Version Negotiation, until the handshake has taken too long";
-        limits.push(Limit::told(
+    limits.push(match side {
+        Side::Client => Limit::told(
             "E44.version",
             ConnectionLost::HandshakeFailed,
-            why,
-        ));
-    }
+            "s2n-quic ignores Version Negotiation, until the handshake has taken too long",
+        ),
+        Side::Server => Limit::impossible(
+            "E44",
+            "s2n-quic drops a handshake that fails at its first packet, and answers nothing",
+        ),
+    });
     limits
 }

@@ -262,9 +262,11 @@ impl Sending {
         match self.waits {
             Waits::Not => {}
             Waits::Writable => {
-                if self.stream.poll_send_ready(cx).is_ready() {
+                if let Ready(result) = self.stream.poll_send_ready(cx) {
                     self.waits = Waits::Not;
-                    sessions.handle(now, Input::StreamWritable { stream: id });
+                    if result.is_ok() {
+                        sessions.handle(now, Input::StreamWritable { stream: id });
+                    }
                 }
             }
             Waits::Acknowledged => {
