@@ -40,7 +40,8 @@ pub(crate) enum SendDatagramError {
 }
 
 impl Host {
-    /// For a connection whose handshake is complete: s2n-quic gives none sooner. `window` is what its
+    /// For a connection whose handshake is complete: s2n-quic gives none sooner. Its endpoint has
+    /// [`Listener`](crate::told::Listener) as event subscriber, and datagrams. `window` is what its
     /// limits let the peer send on one stream, in bytes.
     pub(crate) fn new(quic: s2n_quic::Connection, sessions: Connection, window: u64) -> Self {
         Self {

@@ -28,7 +28,7 @@ use webtransport_session::{Connection, ConnectionLost, Event, Input, Output, Sid
 
 use crate::{driven::Failed, endpoint::BoxError, host::Host, told::Listener};
 
-/// How long s2n-quic has for that when the program leaves.
+/// How long a program that leaves goes on sending what closes its connections.
 const DRAIN: Duration = Duration::from_secs(3);
 
 type Orders = UnboundedReceiver<Option<Order>>;
@@ -165,17 +165,13 @@ impl Peers {
     }
 }
 
-fn limits(side: Side) -> Vec<Limit> {
+fn limits(side: Side) -> [Limit; 3] {
     let silent = ConnectionLost::PeerApplication {
         code: 0x1234,
         reason: Bytes::new(),
     };
-    let why = "s2n-quic sends no words with its CONNECTION_CLOSE";
-    let mut limits = vec![
-        Limit::peer_told("E40", silent.clone(), why),
-        Limit::peer_told("E40.many", silent, why),
-    ];
-    limits.push(match side {
+    let why = "s2n-quic takes no words for CONNECTION_CLOSE with the code";
+    let of_side = match side {
         Side::Client => Limit::told(
             "E44.version",
             ConnectionLost::HandshakeFailed,
@@ -185,6 +181,10 @@ fn limits(side: Side) -> Vec<Limit> {
             "E44",
             "s2n-quic drops a handshake that fails at its first packet, and answers nothing",
         ),
-    });
-    limits
+    };
+    [
+        Limit::peer_told("E40", silent.clone(), why),
+        Limit::peer_told("E40.many", silent, why),
+        of_side,
+    ]
 }
