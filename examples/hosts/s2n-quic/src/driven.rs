@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use host_suite::{Host as Driven, Sessions};
 use webtransport_session::{
-    Action, ConnectError, Connection, Dir, OpenError, Request, SendError, SessionId, StreamId,
+    Action, ConnectError, Dir, OpenError, Request, SendError, SessionId, StreamId,
 };
 
 use crate::host::Host;
@@ -46,38 +46,4 @@ impl Driven for Host {
     fn abort(&mut self, now: Instant, code: u32, _: &[u8]) {
         Self::abort(self, now, code.into());
     }
-}
-
-/// A connection whose handshake failed: there is nothing of s2n-quic's.
-#[derive(Debug)]
-pub(crate) struct Failed(pub(crate) Connection);
-
-impl Driven for Failed {
-    fn sessions(&mut self) -> &mut dyn Sessions {
-        &mut self.0
-    }
-
-    fn connect(&mut self, _: Instant, _: &Request) -> Result<SessionId, ConnectError> {
-        Err(ConnectError::Closed)
-    }
-
-    fn open(&mut self, _: Instant, _: SessionId, _: Dir) -> Result<StreamId, OpenError> {
-        Err(OpenError::SessionClosed)
-    }
-
-    fn write(&mut self, _: Instant, _: StreamId, _: &[u8]) -> Result<usize, SendError> {
-        Err(SendError::StreamClosed)
-    }
-
-    fn send_datagram(&mut self, _: SessionId, _: &[u8]) -> Result<(), String> {
-        Err("the handshake failed".into())
-    }
-
-    fn max_datagram_size(&mut self, _: SessionId) -> Option<usize> {
-        None
-    }
-
-    fn raw(&mut self, _: Instant, _: Action) {}
-
-    fn abort(&mut self, _: Instant, _: u32, _: &[u8]) {}
 }

@@ -24,9 +24,9 @@ use tokio::{
     task::JoinSet,
     time::timeout,
 };
-use webtransport_session::{Connection, ConnectionLost, Event, Input, Output, Side};
+use webtransport_session::{Connection, ConnectionLost, Event, Side};
 
-use crate::{driven::Failed, endpoint::BoxError, host::Host, told::Listener};
+use crate::{endpoint::BoxError, host::Host, told::Listener};
 
 /// How long a program that leaves goes on sending what closes its connections.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -82,22 +82,14 @@ async fn connect(
     mut orders: Orders,
 ) -> Result<(), BoxError> {
     let client = endpoint::client(options, listener)?;
-    let mut sessions = Connection::client(options.config.clone());
+    let sessions = Connection::client(options.config.clone());
     let attempt = client.connect(Connect::new(options.address).with_server_name("localhost"));
     let window = options.stream_window.into();
     let mut peers = Peers::default();
-    peers.add(|mut application, verbs| async move {
+    peers.add(|application, verbs| async move {
         match attempt.await {
             Ok(quic) => drive(Host::new(quic, sessions, window), application, verbs).await,
-            Err(_) => {
-                let now = Instant::now();
-                let reason = ConnectionLost::HandshakeFailed;
-                sessions.handle(now, Input::ConnectionClosed { reason });
-                let mut failed = Failed(sessions);
-                while let Some(Output::Event(event)) = failed.0.poll() {
-                    application.event(&mut failed, now, event);
-                }
-            }
+            Err(_) => application.connection_closed(&ConnectionLost::HandshakeFailed),
         }
     });
     while let Some(order) = orders.recv().await.flatten() {
