@@ -1,10 +1,14 @@
 //! The application on each connection: it obeys, and tells what happens.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Instant,
+};
 
 use bytes::Bytes;
 use webtransport_session::{
-    Action, Event, Rejection, Request, Response, SendError, SessionId, StreamId,
+    Action, ConnectError, Event, OpenError, Rejection, Request, Response, SendError, SessionId,
+    StreamId,
 };
 
 use crate::{
@@ -22,6 +26,8 @@ const CHUNK: u64 = 16 * 1024;
 #[derive(Debug)]
 pub struct Application {
     peer: usize,
+    /// Orders to connect and to open that were refused for now.
+    waiting: VecDeque<Verb>,
     /// What is still to be sent, by stream.
     sending: BTreeMap<StreamId, Sending>,
     /// How many bytes came, by stream, and whether they were the right ones.
@@ -41,6 +47,7 @@ impl Application {
     pub fn new(peer: usize) -> Self {
         Self {
             peer,
+            waiting: VecDeque::new(),
             sending: BTreeMap::new(),
             received: BTreeMap::new(),
         }
@@ -59,8 +66,11 @@ impl Application {
             Verb::Connect { path } => {
                 let uri = format!("https://localhost{path}").parse();
                 let request = Request::new(uri.map_err(words)?);
-                let session = host.connect(now, &request).map_err(words)?;
-                self.tell(What::Connecting { session });
+                match host.connect(now, &request) {
+                    Ok(session) => self.tell(What::Connecting { session }),
+                    Err(ConnectError::Blocked) => self.waiting.push_back(Verb::Connect { path }),
+                    Err(error) => return Err(error.to_string()),
+                }
             }
             Verb::Accept { session } => host
                 .sessions()
@@ -76,14 +86,15 @@ impl Application {
             Verb::Shutdown { code, message } => {
                 host.sessions().shutdown(now, code, message.into());
             }
-            Verb::Open { session, dir } => {
-                let stream = host.open(now, session, dir).map_err(words)?;
-                self.tell(What::Open {
+            Verb::Open { session, dir } => match host.open(now, session, dir) {
+                Ok(stream) => self.tell(What::Open {
                     session,
                     stream,
                     dir,
-                });
-            }
+                }),
+                Err(OpenError::Blocked) => self.waiting.push_back(Verb::Open { session, dir }),
+                Err(error) => return Err(error.to_string()),
+            },
             Verb::Send { stream, len, fin } => {
                 let sending = self.sending.entry(stream).or_insert(Sending {
                     offset: 0,
@@ -212,6 +223,12 @@ impl Application {
                 if let Err(error) = self.send(host, now, stream) {
                     let order = format!("send more on {stream}");
                     self.tell(What::Failed { order, error });
+                }
+                return;
+            }
+            Event::StreamsAvailable { .. } => {
+                for verb in std::mem::take(&mut self.waiting) {
+                    self.obey(host, now, verb);
                 }
                 return;
             }

@@ -93,5 +93,9 @@ pub fn orders(take: impl Fn(Option<Order>) + Send + 'static) {
             }
         }
         take(None);
+        // What wakes the loop must outlive it: a waker that is dropped may take its event along.
+        loop {
+            thread::park();
+        }
     });
 }
