@@ -26,13 +26,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Nothing that the suite asks for is beyond noq-proto.
     host_suite::limits(&[]);
     let mut poll = Poll::new()?;
-    // Kept here too: a waker that is dropped wakes nobody, and the thread of the orders ends with
-    // the last one.
-    let waker = Arc::new(Waker::new(poll.registry(), ORDERS)?);
+    let waker = Waker::new(poll.registry(), ORDERS)?;
     let (sender, receiver) = mpsc::channel();
-    let thread_waker = Arc::clone(&waker);
     orders(move |order| {
-        let _over = sender.send(order).is_ok() && thread_waker.wake().is_ok();
+        let _over = sender.send(order).is_ok() && waker.wake().is_ok();
     });
 
     let local = match options.side {

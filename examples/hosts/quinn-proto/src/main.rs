@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     error::Error,
     io,
-    sync::{Arc, mpsc},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
@@ -25,13 +25,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::from_args()?;
     host_suite::limits(&limits());
     let mut poll = Poll::new()?;
-    // Kept here too: a waker that is dropped wakes nobody, and the thread of the orders ends with
-    // the last one.
-    let waker = Arc::new(Waker::new(poll.registry(), ORDERS)?);
+    let waker = Waker::new(poll.registry(), ORDERS)?;
     let (sender, receiver) = mpsc::channel();
-    let thread_waker = Arc::clone(&waker);
     orders(move |order| {
-        let _over = sender.send(order).is_ok() && thread_waker.wake().is_ok();
+        let _over = sender.send(order).is_ok() && waker.wake().is_ok();
     });
 
     let mut endpoint = tls::endpoint(&options)?;
