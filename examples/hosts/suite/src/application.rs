@@ -7,8 +7,8 @@ use std::{
 
 use bytes::Bytes;
 use webtransport_session::{
-    Action, ConnectError, Event, OpenError, Rejection, Request, Response, SendError, SessionId,
-    StreamId,
+    Action, ConnectError, ConnectionLost, Event, OpenError, Rejection, Request, Response,
+    SendError, SessionId, StreamId,
 };
 
 use crate::{
@@ -232,13 +232,18 @@ impl Application {
                 }
                 return;
             }
-            Event::ConnectionClosed { reason } => What::ConnectionClosed {
-                label: reason.label().into(),
-                reason: format!("{reason:?}"),
-            },
+            Event::ConnectionClosed { reason } => return self.connection_closed(&reason),
             _ => return,
         };
         self.tell(what);
+    }
+
+    /// Tells of a connection's end. For a connection that never came to be: elsewhere it is an event.
+    pub fn connection_closed(&self, reason: &ConnectionLost) {
+        self.tell(What::ConnectionClosed {
+            label: reason.label().into(),
+            reason: format!("{reason:?}"),
+        });
     }
 
     fn requested(&mut self, host: &mut impl Host, now: Instant, session: SessionId, path: &str) {
