@@ -317,6 +317,7 @@ impl Default for Dialects {
 
 /// A list, the oldest first.
 #[cfg(feature = "serde")]
+#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl serde::Serialize for Dialects {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(Dialect::EACH.into_iter().filter(|&one| self.contains(one)))
@@ -324,6 +325,7 @@ impl serde::Serialize for Dialects {
 }
 
 #[cfg(feature = "serde")]
+#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl<'de> serde::Deserialize<'de> for Dialects {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let dialects = Vec::<Dialect>::deserialize(deserializer)?;

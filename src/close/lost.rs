@@ -158,6 +158,7 @@ impl fmt::Display for ConnectionLost {
 /// `TransportError` and `CidsExhausted` are `LocalTransport`, the latter as INTERNAL_ERROR;
 /// `LocallyClosed`, which quinn does not report by itself, is `Local` with code 0.
 #[cfg(feature = "quinn-proto")]
+#[cfg_attr(docsrs, doc(cfg(feature = "quinn-proto")))]
 impl From<quinn_proto::ConnectionError> for ConnectionLost {
     fn from(error: quinn_proto::ConnectionError) -> Self {
         use quinn_proto::{ConnectionError, TransportErrorCode};

@@ -35,7 +35,7 @@ impl Connection {
         self.slots.insert(stream, Slot::Control(Default::default()));
         let mut bytes = BytesMut::new();
         varint::put(&mut bytes, CONTROL);
-        let entries = self.greased_settings(dialect::entries(&self.ours));
+        let entries = self.greased_settings(self.ours.to_pairs());
         bytes.put(settings::encode(&entries));
         bytes.put(self.control_grease());
         self.send(stream, &bytes, false);

@@ -137,7 +137,8 @@ enum Place {
     Connect(StreamId),
 }
 
-/// A sequence of numbers that look random (SplitMix64).
+/// A sequence of numbers that look random (SplitMix64). Written out here, so that a tree without
+/// features needs no crate for it.
 #[derive(Debug)]
 struct Random(u64);
 

@@ -71,6 +71,7 @@ impl Pair {
 
     /// The same, and both ends are [recorded](Connection::set_recording) from the beginning.
     #[cfg(feature = "trace")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "trace")))]
     #[must_use]
     pub fn recorded(client: Config, server: Config, link: Link) -> Self {
         let mut client = Connection::client(Arc::new(client));

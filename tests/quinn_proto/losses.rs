@@ -7,11 +7,11 @@ use bytes::Bytes;
 use quinn_proto::{EndpointConfig, RandomConnectionIdGenerator};
 use webtransport_session::{
     CloseReason, CloseVia, Config, ConnectionLost, Dialect, Dialects, Event, Http3Error, Rejection,
-    SessionId, Side, host::quinn_proto::Endpoint,
+    Side, host::quinn_proto::Endpoint,
 };
 
 use crate::{
-    pair::{End, Link, Pair},
+    pair::{Link, Pair},
     setup::{Setup, client_tls_trusting, server_tls_with_client_certificates},
 };
 
@@ -19,15 +19,6 @@ const H3_NO_ERROR: u64 = 0x100;
 const PROTOCOL_VIOLATION: u64 = 0xa;
 /// CRYPTO_ERROR with the TLS alert certificate_required.
 const CERTIFICATE_REQUIRED: u64 = 0x174;
-
-/// The session ends with this loss, and then the connection, and that is all.
-fn assert_lost(peer: &mut End, session: SessionId, lost: &ConnectionLost) {
-    let reason = CloseReason::ConnectionLost(lost.clone());
-    let session_closed = Event::SessionClosed { session, reason };
-    let reason = lost.clone();
-    let connection_closed = Event::ConnectionClosed { reason };
-    assert_eq!(peer.take(), [session_closed, connection_closed]);
-}
 
 // ---- a session that is open
 
@@ -39,8 +30,10 @@ fn silence_is_an_idle_timeout() {
     pair.run(Duration::from_secs(29));
     assert_eq!(pair.client.take(), []);
     pair.run(Duration::from_secs(2));
-    assert_lost(&mut pair.client, session, &ConnectionLost::IdleTimeout);
-    assert_lost(&mut pair.server, session, &ConnectionLost::IdleTimeout);
+    pair.client
+        .assert_lost(session, &ConnectionLost::IdleTimeout);
+    pair.server
+        .assert_lost(session, &ConnectionLost::IdleTimeout);
     assert!(pair.client.endpoint.is_empty());
 }
 
@@ -58,7 +51,8 @@ fn a_peer_that_has_forgotten_the_connection_is_a_stateless_reset() {
     pair.server.endpoint = Endpoint::new(restarted, Arc::default());
     pair.client.datagram(session, &[1; 100]);
     pair.settle();
-    assert_lost(&mut pair.client, session, &ConnectionLost::StatelessReset);
+    pair.client
+        .assert_lost(session, &ConnectionLost::StatelessReset);
 }
 
 #[test]
@@ -71,7 +65,7 @@ fn the_peers_close_gives_its_code_and_its_words() {
             code: 0x1234,
             reason: "so long".into(),
         };
-        assert_lost(pair.side(side.other()), session, &lost);
+        pair.side(side.other()).assert_lost(session, &lost);
     }
 }
 
@@ -96,7 +90,7 @@ fn a_peer_that_breaks_quic_is_closed_by_our_stack() {
         code: *code,
         reason: reason.clone(),
     };
-    assert_lost(&mut pair.client, session, &reason_there);
+    pair.client.assert_lost(session, &reason_there);
 }
 
 #[test]
@@ -108,12 +102,13 @@ fn an_http3_error_closes_the_connection_with_its_code() {
     client.quic().send_stream(stream).write(&[0]).unwrap();
     pair.settle();
     let error = Http3Error::StreamCreation;
-    assert_lost(&mut pair.server, session, &ConnectionLost::Http3(error));
+    pair.server
+        .assert_lost(session, &ConnectionLost::Http3(error));
     let lost = ConnectionLost::PeerApplication {
         code: error.code(),
         reason: "H3_STREAM_CREATION_ERROR".into(),
     };
-    assert_lost(&mut pair.client, session, &lost);
+    pair.client.assert_lost(session, &lost);
 }
 
 #[test]
