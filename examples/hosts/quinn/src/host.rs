@@ -1,7 +1,7 @@
 //! One connection: quinn's and the sessions on it, in one task.
 //!
 //! ```text
-//! let mut host = Host::connect(connecting, Connection::server(config), stream_window).await?;
+//! let mut host = Host::handshake(connecting, Connection::server(config), stream_window).await?;
 //! while let Some(event) = host.next().await {
 //!     // The application, which may use `host` here.
 //! }
@@ -30,6 +30,9 @@ use crate::{
     opening::Opening,
     signals::{Signal, Signals},
 };
+
+/// RFC 9114 §8.1.
+const H3_NO_ERROR: VarInt = VarInt::from_u32(0x100);
 
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -61,7 +64,7 @@ impl Host {
     ///
     /// # Errors
     /// The sessions again, of a connection that never came to be: their one event says why.
-    pub(crate) async fn connect(
+    pub(crate) async fn handshake(
         connecting: quinn::Connecting,
         mut sessions: Connection,
         stream_window: u32,
@@ -309,16 +312,16 @@ impl Host {
                 None | Some(Err(_)) => return (len, false),
             }
         }
-        // Of a stream that was stopped quinn says that it finished it.
-        let is_stopped = matches!(ready(sending.stream.stopped()), Some(Ok(Some(_))));
-        sending.is_finished = fin && !is_stopped && sending.stream.finish().is_ok();
+        // Of a stream that was stopped quinn says too that it finished it.
+        let is_stopped = || matches!(ready(sending.stream.stopped()), Some(Ok(Some(_))));
+        sending.is_finished = fin && !is_stopped() && sending.stream.finish().is_ok();
         (len, sending.is_finished)
     }
 
     // ---- what needs both
 
     /// Client: asks for a session.
-    pub(crate) fn connect_session(&mut self, request: &Request) -> Result<SessionId, ConnectError> {
+    pub(crate) fn connect(&mut self, request: &Request) -> Result<SessionId, ConnectError> {
         let permit = self.sessions.connect(Instant::now(), request)?;
         let (send, receive) = self.opening.bi().ok_or(ConnectError::Blocked)?;
         let session = permit.bind(stream_of(send.id()));
@@ -402,6 +405,16 @@ impl Host {
         let sending = self.sending.get_mut(&stream);
         let send = sending.map(|sending| &mut sending.stream);
         (send, self.receiving.get_mut(&stream))
+    }
+}
+
+impl Drop for Host {
+    /// Quinn finishes streams that are dropped, and a session's FIN is a clean end: only somebody who
+    /// meant it shall say so.
+    fn drop(&mut self) {
+        if !self.is_closing() {
+            self.quic.close(H3_NO_ERROR, b"");
+        }
     }
 }
 

@@ -73,7 +73,7 @@ impl Peers {
         let (sender, orders) = mpsc::channel(1);
         self.orders.push(sender);
         self.tasks.spawn(async move {
-            match Host::connect(connecting, sessions, stream_window).await {
+            match Host::handshake(connecting, sessions, stream_window).await {
                 Ok(host) => serve(host, application, orders).await,
                 Err(sessions) => tell_failure(*sessions, &application),
             }
@@ -95,7 +95,7 @@ impl Peers {
 /// A connection from its handshake to its end, or until there are no more orders.
 async fn serve(mut host: Host, mut application: Application, mut orders: mpsc::Receiver<Verb>) {
     let mut has_orders = true;
-    // Quinn closes what is left then.
+    // What is left is closed when it is dropped.
     while has_orders || host.is_closing() {
         tokio::select! {
             event = host.next() => match event {

@@ -15,7 +15,7 @@ impl host_suite::Host for Host {
     }
 
     fn connect(&mut self, _: Instant, request: &Request) -> Result<SessionId, ConnectError> {
-        self.connect_session(request)
+        self.connect(request)
     }
 
     fn open(&mut self, _: Instant, session: SessionId, dir: Dir) -> Result<StreamId, OpenError> {
