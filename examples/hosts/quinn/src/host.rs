@@ -54,8 +54,9 @@ pub(crate) struct Host {
 
 struct Sending {
     stream: SendStream,
-    /// What waits for the peer's STOP_SENDING, or for its knowing all.
+    /// Waits for the peer's STOP_SENDING, or for its knowing all.
     stopped: Pin<Box<dyn Future<Output = Result<Option<VarInt>, StoppedError>> + Send + Sync>>,
+    is_stopped: bool,
     is_finished: bool,
 }
 
@@ -175,6 +176,7 @@ impl Host {
             let sending = Sending {
                 stopped: Box::pin(send.stopped()),
                 stream: send,
+                is_stopped: false,
                 is_finished: false,
             };
             self.sending.insert(stream, sending);
@@ -217,7 +219,8 @@ impl Host {
 
     /// Asks whether the peer has stopped a stream or knows all of it, and to be told of either.
     fn check_stopped(&mut self, stream: StreamId) {
-        let Some(sending) = self.sending.get_mut(&stream) else {
+        let sending = self.sending.get_mut(&stream);
+        let Some(sending) = sending.filter(|sending| !sending.is_stopped) else {
             return;
         };
         // A new one looks before it waits.
@@ -225,7 +228,8 @@ impl Host {
         let waker = self.signals.waker(Signal::Stopped(stream));
         match ready_or_wake(&waker, sending.stopped.as_mut()) {
             Some(Ok(Some(code))) => {
-                // Quinn resets what it could not finish for that reason.
+                sending.is_stopped = true;
+                // Dropped, quinn resets it if the FIN came too late. Else the sessions reset it.
                 if sending.is_finished {
                     self.sending.remove(&stream);
                 }
@@ -409,8 +413,8 @@ impl Host {
 }
 
 impl Drop for Host {
-    /// Quinn finishes streams that are dropped, and a session's FIN is a clean end: only somebody who
-    /// meant it shall say so.
+    /// Quinn finishes streams that are dropped, and the FIN of a session is a clean end. None may go
+    /// out before the connection is closed.
     fn drop(&mut self) {
         if !self.is_closing() {
             self.quic.close(H3_NO_ERROR, b"");
