@@ -340,22 +340,30 @@ impl<'de> serde::Deserialize<'de> for Dialects {
 
 /// What the QUIC stack can do, as known when it is connected.
 ///
-/// Most stacks cannot tell everything: only a known [`Support::No`] ever fails set-up.
+/// Most stacks cannot tell everything: only a known [`Support::No`] ever fails set-up. How to find
+/// each out is in the chapter of [`host`](crate::host#what-the-stack-can-do).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Transport {
-    /// Whether both sides negotiated QUIC DATAGRAM frames (RFC 9221).
+    /// Whether both sides negotiated QUIC DATAGRAM frames (RFC 9221). With `No` our SETTINGS announce
+    /// none, and no session is possible.
     pub datagrams: Support,
     /// Whether resets carry their reliable size: `Yes` when both sides negotiated
-    /// RESET_STREAM_AT and the stack can send it. Otherwise streams are reset plainly, after
-    /// their header was written (draft §4.4).
+    /// RESET_STREAM_AT and the host performs
+    /// [`Action::Reset::reliable_size`](crate::Action::Reset). Otherwise streams are reset plainly,
+    /// after their header was written (draft §4.4).
     pub reset_stream_at: Support,
-    /// Whether the peer announced RESET_STREAM_AT in its transport parameters (draft §3.1).
+    /// Whether the peer announced RESET_STREAM_AT in its transport parameters (draft §3.1). `No` only
+    /// where they were seen without it: sessions of drafts 13 and later then fail with
+    /// [`Requirement::ResetStreamAt`](crate::Requirement::ResetStreamAt).
     pub peer_reset_stream_at: Support,
-    /// Whether the stack tells the final size of a stream that the peer reset.
+    /// Whether the stack tells the final size of a stream that the peer reset, so that
+    /// [`Input::StreamReset`](crate::Input::StreamReset) has it.
     pub final_size: bool,
-    /// Bytes that the stack lets the peer send on one stream ahead of the reader.
+    /// Bytes that the stack lets the peer send on one stream ahead of the reader; where it tunes
+    /// itself, the most. Counts where there is [`Config::flow_control`]: too large makes that
+    /// generous, too small may get a session stuck.
     pub stream_receive_window: u64,
     /// Client: the server accepted early data on this connection (RFC 9001 §4.6), so that what it
     /// said on the one before still holds: see

@@ -21,7 +21,7 @@
 //! - [`Connection`]: bring your own QUIC. A minimal HTTP/3 endpoint whose only business is
 //!   WebTransport. Its documentation says how to drive it.
 //! - [`session::Session`]: bring your own HTTP/3. One session, which `Connection` uses too.
-//! - [`host`]: adapters to QUIC stacks, behind features.
+//! - [`host`]: adapters to QUIC stacks, behind features, and a chapter on how to write one.
 //!
 //! # A session from its request to its end
 //!

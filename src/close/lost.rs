@@ -10,7 +10,9 @@ use crate::wire::error_code as code;
 /// Why a connection is over.
 ///
 /// A host reports all but `Http3`, and `HandshakeFailed` need not be: what is lost before `start`
-/// counts as that. `Display` is one line for a log, with the peer's text escaped.
+/// counts as that. Where a stack does not tell two of them apart, the truth is `Unknown`; what of a
+/// stack is which is in the chapter of [`host`](crate::host#why-the-connection-is-over). `Display` is
+/// one line for a log, with the peer's text escaped.
 ///
 /// ```
 /// use webtransport_session::ConnectionLost;
@@ -22,15 +24,15 @@ use crate::wire::error_code as code;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ConnectionLost {
-    /// The peer's HTTP/3 or application closed it.
+    /// The peer's HTTP/3 or application closed it: CONNECTION_CLOSE of type 0x1d.
     PeerApplication {
         /// The code on the wire; one of HTTP/3 (RFC 9114 §8.1).
         code: u64,
-        /// The peer's words, in no certain encoding.
+        /// The peer's words, in no certain encoding. Empty where the stack does not keep them.
         #[cfg_attr(feature = "serde", serde(with = "crate::hex"))]
         reason: Bytes,
     },
-    /// The peer's QUIC closed it.
+    /// The peer's QUIC closed it: CONNECTION_CLOSE of type 0x1c.
     PeerTransport {
         /// The code on the wire; one of QUIC (RFC 9000 §20.1).
         code: u64,
@@ -46,9 +48,10 @@ pub enum ConnectionLost {
         #[cfg_attr(feature = "serde", serde(with = "crate::hex"))]
         reason: Bytes,
     },
-    /// We closed it: with `shutdown`, because it was idle, or the host without being told to.
+    /// We closed it: with `shutdown`, because it was idle, or the host without being told to. Only
+    /// this last one is reported; few stacks give a sign of it.
     Local {
-        /// The application code on the wire.
+        /// The application code on the wire; 0 where it is not known.
         code: u64,
     },
     /// The peer broke HTTP/3, and we closed it.
@@ -62,7 +65,7 @@ pub enum ConnectionLost {
     HandshakeFailed,
     /// The two ends have no version of QUIC in common.
     VersionMismatch,
-    /// The stack cannot tell.
+    /// It is over, and the stack cannot tell why.
     Unknown,
 }
 

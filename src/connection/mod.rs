@@ -72,6 +72,8 @@ use slot::{ConnectStream, Slot};
 ///    the [`Action`]s on QUIC, give the [`Event`]s to the application. Then let QUIC transmit.
 /// 4. Feed [`Input::Timeout`] when [`poll_timeout`](Self::poll_timeout) is due.
 ///
+/// The chapter of [`host`](crate::host) says all this at length, for any QUIC stack.
+///
 /// Inputs and commands may come in any number before a poll. Nothing a peer does makes a call fail;
 /// every session ends with exactly one [`Event::SessionClosed`].
 ///
@@ -227,9 +229,12 @@ impl Connection {
 
     // ---- the host's side
 
-    /// Once, when QUIC is connected: `control` is a unidirectional stream that the host has just
-    /// opened. Inputs may come before it; sessions are announced after it. A second call is
-    /// ignored.
+    /// Once, when QUIC's handshake is complete: `control` is a unidirectional stream that the host has
+    /// just opened, and that the crate writes to from here on. Inputs may come before it; sessions are
+    /// announced after it. A second call is ignored.
+    ///
+    /// An id that is in use, or that this side cannot have opened so, is a mistake of the caller: no
+    /// SETTINGS are sent, and no session will ever open.
     pub fn start(&mut self, now: Instant, control: StreamId, transport: Transport) {
         self.tick(now);
         record!(
@@ -277,7 +282,8 @@ impl Connection {
         self.settle();
     }
 
-    /// Actions first, then events, each in order; `None` until the next input or command.
+    /// Actions first, then events, each in order; `None` until the next input or command. To be
+    /// polled until then: polling an event may itself queue an action.
     pub fn poll(&mut self) -> Option<Output> {
         #[cfg(feature = "trace")]
         if self.out.is_waiting() {
@@ -294,7 +300,8 @@ impl Connection {
         Some(Output::Event(event))
     }
 
-    /// The next action, past any events: for a host whose application polls on a tick.
+    /// The next action, past any events: for a host whose application polls on a tick, and for one
+    /// that wants something on the wire at once, such as the header of a stream just opened.
     pub fn poll_action(&mut self) -> Option<Action> {
         #[cfg(feature = "trace")]
         if self.out.is_action_waiting() {
@@ -318,7 +325,8 @@ impl Connection {
         }
     }
 
-    /// When [`Input::Timeout`] is due.
+    /// When [`Input::Timeout`] is due. Any input, command or poll may change it: ask anew before each
+    /// sleep.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let ending = match self.phase {
@@ -338,11 +346,12 @@ impl Connection {
         .min()
     }
 
-    /// Whether bytes of this stream should be read from QUIC now. Ask before every read.
+    /// Whether bytes of this stream should be read from QUIC now. Ask before every read. True for each
+    /// stream of the peer's that is not known yet.
     ///
     /// False while a data stream waits for its session, is [paused](Self::pause) or too much is
     /// undelivered: the bytes stay in QUIC's window, and [`Action::Read`] says when to go on. Also
-    /// false for streams that are over.
+    /// false for streams that are over, and where this side has no half to read.
     #[must_use]
     pub fn wants(&self, stream: StreamId) -> bool {
         if self.is_closed() {

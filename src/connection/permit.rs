@@ -5,8 +5,9 @@ use bytes::Bytes;
 use super::{Connection, record};
 use crate::{Dialect, Dir, Request, SessionId, Side, StreamId};
 
-/// The right to open one CONNECT stream. Dropped unbound:
-/// [`Event::StreamsAvailable`](crate::Event::StreamsAvailable) will follow for [`Dir::Bi`].
+/// The right to open one CONNECT stream. Dropped unbound, as where QUIC has no stream to spare:
+/// [`Event::StreamsAvailable`](crate::Event::StreamsAvailable) will follow for [`Dir::Bi`], with the
+/// next [`Input::StreamsAvailable`](crate::Input::StreamsAvailable).
 #[must_use]
 #[derive(Debug)]
 pub struct ConnectPermit<'a> {
@@ -68,8 +69,9 @@ impl Drop for ConnectPermit<'_> {
     }
 }
 
-/// The right to open one stream. Dropped unbound:
-/// [`Event::StreamsAvailable`](crate::Event::StreamsAvailable) will follow.
+/// The right to open one stream. Dropped unbound, as where QUIC has no stream to spare:
+/// [`Event::StreamsAvailable`](crate::Event::StreamsAvailable) will follow, with the next
+/// [`Input::StreamsAvailable`](crate::Input::StreamsAvailable).
 #[must_use]
 #[derive(Debug)]
 pub struct OpenPermit<'a> {
@@ -105,7 +107,8 @@ impl OpenPermit<'_> {
 
     /// Commits the stream that QUIC has just opened, and queues its header as an
     /// [`Action::Write`](crate::Action::Write);
-    /// [`credit`](Connection::credit) is `Blocked` until that is written.
+    /// [`credit`](Connection::credit) is `Blocked` until that is written. A host performs it at once:
+    /// [`Connection::poll_action`] until `None`.
     ///
     /// An id that is in use, or that this side cannot have opened so, is a mistake of the caller
     /// and is not added.

@@ -1,6 +1,7 @@
-//! Adapters that join a [`Connection`](crate::Connection) to a QUIC stack, each behind a feature.
+//! Adapters that join a [`Connection`](crate::Connection) to a QUIC stack, each behind a feature;
+//! and how to write one for any other stack.
 //!
-//! A host is two `match`es and next to no state; there is no trait over QUIC stacks.
+#![doc = include_str!("embedding.md")]
 
 #[cfg(feature = "quinn-proto")]
 #[cfg_attr(docsrs, doc(cfg(feature = "quinn-proto")))]

@@ -118,6 +118,8 @@ pub struct Limit {
     pub told: String,
     /// Why: what the stack lacks.
     pub why: String,
+    /// It is the other program that is told `told`: this one's stack cannot say more.
+    pub at_peer: bool,
 }
 
 impl Limit {
@@ -128,6 +130,17 @@ impl Limit {
             scenario: scenario.into(),
             told: format!("{:?}", reason.into()),
             why: why.into(),
+            at_peer: false,
+        }
+    }
+
+    /// The application at the peer is told `reason` instead.
+    #[must_use]
+    pub fn peer_told(scenario: &str, reason: impl Into<CloseReason>, why: &str) -> Self {
+        let at_peer = true;
+        Self {
+            at_peer,
+            ..Self::told(scenario, reason, why)
         }
     }
 
@@ -138,6 +151,7 @@ impl Limit {
             scenario: scenario.into(),
             told: Self::IMPOSSIBLE.into(),
             why: why.into(),
+            at_peer: false,
         }
     }
 

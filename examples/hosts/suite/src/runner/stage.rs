@@ -300,17 +300,18 @@ impl Stage {
         if told == expected {
             return Ok(());
         }
-        let scenario = self.scenario;
-        let mut limits = self.actor(side)?.limits.iter();
+        // A limit is told as a session's reason, also where no session is left.
+        let of_session = format!("ConnectionLost({told})");
+        let limits = self.limits().into_iter();
         let limit = limits
-            .find(|limit| limit.scenario == scenario && limit.told == told)
-            .cloned();
+            .filter(|(of, limit)| (*of == side) != limit.at_peer)
+            .find(|(_, limit)| limit.told == told || limit.told == of_session);
         let Some(limit) = limit else {
             return Err(Failure(format!(
                 "the {side:?} was told of {whose}: {told}, not: {expected}"
             )));
         };
-        self.excused.push((side, limit));
+        self.excused.push(limit);
         Ok(())
     }
 
