@@ -2,7 +2,8 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -121,6 +122,7 @@ impl Application {
                 self.tell(What::SentDatagram { session, len });
             }
             Verb::Abort { code, reason } => host.abort(now, code, reason.as_bytes()),
+            Verb::BeBusy { milliseconds } => thread::sleep(Duration::from_millis(milliseconds)),
             Verb::Raw(raw) => host.raw(now, action(raw)),
         }
         Ok(())

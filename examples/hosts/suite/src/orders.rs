@@ -58,6 +58,8 @@ pub enum Verb {
     LargestDatagram { session: SessionId },
     /// Close the QUIC connection at once.
     Abort { code: u32, reason: String },
+    /// Do nothing else for so many milliseconds, and hold up the loop: much has come meanwhile.
+    BeBusy { milliseconds: u64 },
     /// Do something to QUIC of which the sessions do not know.
     Raw(Raw),
 }

@@ -1,11 +1,14 @@
 //! The connection ends under the session.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use host_suite::Verb;
 use webtransport_session::{CloseReason, ConnectionLost, FlowControl, Http3Error, Side};
 
-use super::{CLIENT, EITHER, H3_FRAME_UNEXPECTED, H3_NO_ERROR, SERVER, Scenario, control, plain};
+use super::{
+    CLIENT, EITHER, H3_FRAME_UNEXPECTED, H3_NO_ERROR, SERVER, Scenario, control, local,
+    peer_closed, plain,
+};
 use crate::{Failure, stage::Stage};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -39,6 +42,23 @@ pub(super) const SCENARIOS: &[Scenario] = &[
                 stage.closed(actor, session, aborted_by_us())?;
             }
             Ok(())
+        },
+    },
+    Scenario {
+        id: "E40.late",
+        title: "closes, then the QUIC connection too, while the other is busy",
+        actors: EITHER,
+        setup: plain,
+        play: |stage, actor| {
+            let session = stage.open()?;
+            let milliseconds = 300;
+            stage.order(actor.other(), Verb::BeBusy { milliseconds })?;
+            stage.close(actor, session, 7, "bye")?;
+            stage.closed(actor, session, local(7, "bye"))?;
+            // Closed at once, QUIC would forget the capsule.
+            thread::sleep(Duration::from_millis(100));
+            abort(stage, actor)?;
+            stage.closed(actor.other(), session, peer_closed(7, "bye"))
         },
     },
     Scenario {
