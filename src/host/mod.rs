@@ -2,6 +2,9 @@
 //!
 //! A host is two `match`es and next to no state; there is no trait over QUIC stacks.
 
+#[cfg(feature = "h3")]
+#[cfg_attr(docsrs, doc(cfg(feature = "h3")))]
+pub mod h3;
 #[cfg(feature = "quinn-proto")]
 #[cfg_attr(docsrs, doc(cfg(feature = "quinn-proto")))]
 pub mod quinn_proto;
