@@ -4,7 +4,7 @@
 use std::{error::Error, sync::Arc, time::SystemTime};
 
 use h3_quinn::quinn::{self, crypto::rustls::QuicServerConfig};
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{CertificateParams, KeyPair, PublicKeyData};
 use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
@@ -13,6 +13,8 @@ use rustls::{
 /// The server's certificate and its key.
 pub struct Identity {
     certificate: CertificateDer<'static>,
+    /// SHA-256 of the public key.
+    key_hash: Vec<u8>,
     key: PrivateKeyDer<'static>,
 }
 
@@ -30,6 +32,7 @@ impl Identity {
         let certificate = params.self_signed(&key)?;
         Ok(Self {
             certificate: certificate.der().clone(),
+            key_hash: sha256(&key.subject_public_key_info()),
             key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
         })
     }
@@ -39,11 +42,14 @@ impl Identity {
         &self.certificate
     }
 
-    /// Its SHA-256.
+    /// Its SHA-256, as a page has to give it.
     pub(crate) fn hash(&self) -> Vec<u8> {
-        let suite = ring::cipher_suite::TLS13_AES_128_GCM_SHA256.tls13();
-        let hash = suite.map(|suite| suite.common.hash_provider.hash(&self.certificate));
-        hash.map_or(Vec::new(), |hash| hash.as_ref().to_vec())
+        sha256(&self.certificate)
+    }
+
+    /// What Chromium wants of `--ignore-certificate-errors-spki-list`.
+    pub fn spki(&self) -> String {
+        data_encoding::BASE64.encode(&self.key_hash)
     }
 
     /// TLS and QUIC of the server.
@@ -57,4 +63,10 @@ impl Identity {
         let tls = QuicServerConfig::try_from(tls)?;
         Ok(quinn::ServerConfig::with_crypto(Arc::new(tls)))
     }
+}
+
+fn sha256(data: &[u8]) -> Vec<u8> {
+    let suite = ring::cipher_suite::TLS13_AES_128_GCM_SHA256.tls13();
+    let hash = suite.map(|suite| suite.common.hash_provider.hash(data));
+    hash.map_or(Vec::new(), |hash| hash.as_ref().to_vec())
 }

@@ -15,14 +15,24 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = endpoint.local_addr()?;
     let page = page(address, &identity);
     println!("https://{address}/ over HTTP/3; sessions at https://{address}/echo");
+    println!(
+        "chromium --origin-to-force-quic-on={address} --ignore-certificate-errors-spki-list={} \\\n    \
+         --user-data-dir=\"$(mktemp -d)\" https://{address}/",
+        identity.spki()
+    );
     let config = Arc::new(Config::default());
     while let Some(incoming) = endpoint.accept().await {
         let (config, page) = (config.clone(), page.clone());
         tokio::spawn(async move {
-            let quic = incoming.await?;
-            let peer = quic.remote_address();
+            let peer = incoming.remote_address();
             let report = |session, reason| println!("{peer}/{session}: {reason}");
-            serve(quic, config, page, report).await
+            let served = match incoming.await {
+                Ok(quic) => serve(quic, config, page, report).await,
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = served {
+                println!("{peer}: {error}");
+            }
         });
     }
     Ok(())

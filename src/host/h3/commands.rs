@@ -149,7 +149,7 @@ impl<C: Stack> Host<C> {
     }
 
     /// Asks the peer to stop sending, with an application error code (§4.4), which not every stack
-    /// sends: see the [module](super::h3). Its half is over at once.
+    /// sends: see the [module](crate::host::h3). Its half is over at once.
     ///
     /// # Errors
     /// [`StreamClosed`] when that half is over or was never open.
