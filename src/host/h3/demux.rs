@@ -229,6 +229,3 @@ impl<S: RecvStream> RecvStream for Replay<S> {
         self.id
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -129,6 +129,3 @@ fn of_stack(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Connecti
 fn of_stack(_: &(dyn std::error::Error + Send + Sync + 'static)) -> ConnectionLost {
     ConnectionLost::Unknown
 }
-
-#[cfg(test)]
-mod tests;

@@ -62,6 +62,8 @@ mod lost;
 mod pipe;
 mod requests;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod wake;
 

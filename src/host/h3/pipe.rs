@@ -331,6 +331,3 @@ impl Pipe {
         fault
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -83,6 +83,3 @@ impl Wake for StreamWaker {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
