@@ -100,9 +100,11 @@ impl Server {
     }
 
     fn reasons(&mut self) -> Vec<CloseReason> {
-        let reason = |event| match event {
-            Event::SessionClosed { reason, .. } => Some(reason),
-            _ => None,
+        let reason = |event| {
+            let Event::SessionClosed { reason, .. } = event else {
+                return None;
+            };
+            Some(reason)
         };
         self.events().into_iter().filter_map(reason).collect()
     }
@@ -514,9 +516,11 @@ fn n02_the_clients_goaway_drains_and_ours_refuses_what_is_new() {
 
 /// The stream's payload so far.
 fn payload(events: &[Event]) -> Vec<u8> {
-    let data = |event: &Event| match event {
-        Event::StreamData { data, .. } => data.to_vec(),
-        _ => Vec::new(),
+    let data = |event: &Event| {
+        let Event::StreamData { data, .. } = event else {
+            return Vec::new();
+        };
+        data.to_vec()
     };
     events.iter().flat_map(data).collect()
 }
