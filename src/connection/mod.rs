@@ -12,7 +12,7 @@ mod demux;
 mod flood;
 mod grease;
 pub(crate) mod handshake;
-mod log;
+pub(crate) mod log;
 mod outgoing;
 mod outputs;
 mod parking;

@@ -119,6 +119,7 @@ impl<C: Stack> Host<C> {
                 if let Some(connect) = self.sessions.get_mut(&session) {
                     connect.linger = self.now.and_then(|now| now.checked_add(linger));
                 }
+                self.log.session_closed(session, &reason);
                 Event::SessionClosed { session, reason }
             }
             session::Event::DatagramReceived { payload } => {

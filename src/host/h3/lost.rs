@@ -80,6 +80,7 @@ impl<C: Stack> Host<C> {
         self.heads.clear();
         self.held.clear();
         self.early.clear();
+        self.log.connection_closed(&reason);
         self.event(Event::ConnectionClosed { reason });
     }
 }

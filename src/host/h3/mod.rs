@@ -59,6 +59,7 @@ mod commands;
 mod connects;
 mod demux;
 mod lost;
+mod openings;
 mod pipe;
 mod requests;
 mod streams;
@@ -87,13 +88,17 @@ use ::h3::{
 };
 
 use crate::{
-    Config, ConnectionLost, Dialect, Event, Requirement, SessionId, Stats, StreamId,
-    connection::seen::Seen, dialect, session::Session, wire::settings::Settings,
+    Config, ConnectionLost, Dialect, Event, Requirement, SessionId, Side, Stats, StreamId,
+    connection::{log::Log, seen::Seen},
+    dialect,
+    session::Session,
+    wire::settings::Settings,
 };
 use connects::Connect;
 use demux::Demux;
+use openings::Openings;
 use requests::{Head, Held};
-use streams::{Data, Openings};
+use streams::Data;
 use wake::Wakes;
 
 pub use requests::OrdinaryRequest;
@@ -177,6 +182,7 @@ pub struct Host<C: Stack> {
     /// How many of them are datagrams.
     datagrams: u32,
     stats: Stats,
+    log: Log,
 }
 
 type OnLoss = Box<dyn Fn() -> Option<ConnectionLost> + Send>;
@@ -250,7 +256,7 @@ impl<C: Stack> Host<C> {
         let opener = quic.opener();
         let h3 = builder.build(Demux::new(quic)).await?;
         Ok(Self {
-            openings: Openings::new(opener, wakes.waker(streams::OPENINGS)),
+            openings: Openings::new(opener, wakes.waker(openings::OPENINGS)),
             h3,
             config,
             ours,
@@ -273,6 +279,7 @@ impl<C: Stack> Host<C> {
             out: VecDeque::new(),
             datagrams: 0,
             stats: Stats::default(),
+            log: Log::new(Side::Server),
         })
     }
 
@@ -387,7 +394,7 @@ impl<C: Stack> fmt::Debug for Output<C> {
 /// `dialect` is asked here alone: what both sides' SETTINGS come to.
 fn agree(ours: &Settings, theirs: &Settings) -> Result<Option<Dialect>, Requirement> {
     let transport = transport();
-    dialect::choose(crate::Side::Server, ours, theirs, &transport)
+    dialect::choose(Side::Server, ours, theirs, &transport)
 }
 
 /// What is known of a stack under h3.

@@ -10,7 +10,7 @@ use ::h3::{
     quic::{RecvStream, SendStream},
 };
 
-use super::{Host, Output, PROBE, Phase, Stack, agree, streams};
+use super::{Host, Output, PROBE, Phase, Stack, agree, openings};
 use crate::{
     Event, Http3Error, Negotiated, SessionId, StreamId, session,
     wire::{error_code, settings::Settings},
@@ -189,7 +189,7 @@ impl<C: Stack> Host<C> {
 
     /// A stream was woken, or has more.
     fn serve(&mut self, stream: StreamId) {
-        if stream == streams::OPENINGS {
+        if stream == openings::OPENINGS {
             return self.serve_openings();
         }
         if self.streams.contains_key(&stream) {
