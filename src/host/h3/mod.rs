@@ -33,10 +33,10 @@
 //!
 //! # What h3 cannot do
 //!
-//! - **Dialects.** h3 0.0.8 has settings for drafts 02 to 06 alone (0x2b603742 and 0x2b603743), and
-//!   neither sends nor shows any other: all browsers of today connect, a client that speaks 07 or
-//!   later only does not. Of drafts 09 to 12 the client announces nothing: its request is answered
-//!   with 501.
+//! - **Dialects.** h3 0.0.8 has the settings of [`Dialect::Draft02`] alone (0x2b603742 and 0x2b603743),
+//!   not that of draft 07 (0xc671706a) nor any later, and does not show them where a client sends
+//!   them. All browsers of today connect; a client that speaks 07 or later only finds no WebTransport
+//!   here, and a request that it makes all the same is answered with 501.
 //! - **Datagrams.** The crate `h3-datagram` 0.0.2 writes quarter stream id 0 into whatever it sends,
 //!   so that every datagram goes to the first session of the connection. So datagrams are taken from
 //!   QUIC and given to QUIC by the caller: [`Host::handle_datagram`], [`Host::datagram`].
@@ -51,6 +51,9 @@
 //!   the application code come through h3; the rest does with the feature `quinn-proto` and a stack
 //!   on quinn, else it is [`ConnectionLost::Unknown`]. [`Host::on_loss`] asks the stack itself, and
 //!   should be used where the stack can be asked.
+//! - **Limits.** h3 collects the HEADERS of any request whole before anybody can look at them, however
+//!   long: what QUIC lets a peer send on one stream is the limit, and QUIC's number of streams that of
+//!   requests. [`Limits`](crate::Limits) hold for what is a session's.
 //! - **Priorities** (PRIORITY_UPDATE) are not shown, nor final sizes, RESET_STREAM_AT and keying
 //!   material.
 

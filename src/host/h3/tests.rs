@@ -332,6 +332,17 @@ fn e46_a_fin_inside_a_frame_ends_the_connection() {
 }
 
 #[test]
+fn e46_a_request_that_breaks_http3_ends_the_sessions_beside_it() {
+    let (mut server, _) = Server::open();
+    // DATA before HEADERS. h3 finds it, and wakes whoever polls.
+    server.quic.data(4, b"\x00\x01!");
+    assert_eq!(server.events(), []);
+    let lost = ConnectionLost::Http3(crate::Http3Error::FrameUnexpected);
+    assert_eq!(server.reasons(), [CloseReason::ConnectionLost(lost)]);
+    assert_eq!(server.quic.world().closed.as_ref().unwrap().0, 0x105);
+}
+
+#[test]
 fn e52_a_peer_that_never_answers_our_close_is_stopped_after_the_linger() {
     let (mut server, session) = Server::open();
     let now = server.now;
