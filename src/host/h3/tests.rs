@@ -3,15 +3,18 @@
 mod stack;
 
 use std::{
-    sync::Arc,
-    task::{Context, Poll, Waker},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
     time::{Duration, Instant},
 };
 
 use ::h3::quic::ConnectionErrorIncoming;
 use bytes::Bytes;
 
-use super::{Host, Output, turn::at_once};
+use super::{Host, Output, turn::at_once, wake::Wakes};
 use crate::{
     AbortedBy, CloseReason, CloseVia, Config, ConnectionLost, Deadline, Dialect, Dir, Event,
     OpenError, Rejection, Request, Requirement, Response, SendError, SessionId, StreamId,
@@ -722,6 +725,37 @@ fn the_streams_of_a_session_that_ends_are_reset_and_let_go() {
     assert!(world.streams[&1].let_go && world.streams[&6].let_go);
     drop(world);
     assert!(server.host.streams.is_empty());
+}
+
+// ---- waking
+
+#[derive(Default)]
+struct Counter(AtomicU32);
+
+impl Wake for Counter {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn the_task_is_woken_once_for_all_streams_since_it_looked() {
+    let counter = Arc::new(Counter::default());
+    let task = Waker::from(counter.clone());
+    let woken = || counter.0.load(Ordering::Relaxed);
+    let wakes = Wakes::default();
+    wakes.watch(&task);
+    // A command left something to look at: nobody was woken for that.
+    wakes.again(StreamId::from(0));
+    assert_eq!(woken(), 0);
+    wakes.waker(StreamId::from(4)).wake();
+    wakes.waker(StreamId::from(8)).wake();
+    assert_eq!(woken(), 1);
+    wakes.watch(&task);
+    wakes.waker(StreamId::from(8)).wake();
+    assert_eq!(woken(), 2);
+    assert_eq!(wakes.take().len(), 3);
+    assert!(wakes.is_empty());
 }
 
 // ---- datagrams

@@ -19,6 +19,8 @@ struct Shared(Mutex<State>);
 struct State {
     woken: BTreeSet<StreamId>,
     task: Option<Waker>,
+    /// The task was woken since it looked last.
+    is_told: bool,
 }
 
 #[derive(Debug)]
@@ -38,6 +40,7 @@ impl Wakes {
     /// From now on this task is woken.
     pub(super) fn watch(&self, task: &Waker) {
         let mut state = self.0.state();
+        state.is_told = false;
         if !state
             .task
             .as_ref()
@@ -73,9 +76,9 @@ impl Wake for StreamWaker {
 
     fn wake_by_ref(self: &Arc<Self>) {
         let mut state = self.shared.state();
-        let is_first = state.woken.is_empty();
         state.woken.insert(self.stream);
-        let task = is_first.then(|| state.task.clone()).flatten();
+        let was_told = std::mem::replace(&mut state.is_told, true);
+        let task = state.task.clone().filter(|_| !was_told);
         // Outside of the lock: a waker may do anything.
         drop(state);
         if let Some(task) = task {
