@@ -254,6 +254,27 @@ impl Http3Error {
         }
     }
 
+    /// The error of a code, where there is one.
+    #[cfg(feature = "h3")]
+    pub(crate) fn from_code(code: u64) -> Option<Self> {
+        let each = [
+            Self::MissingSettings,
+            Self::Settings,
+            Self::FrameUnexpected,
+            Self::Frame,
+            Self::Id,
+            Self::ClosedCriticalStream,
+            Self::StreamCreation,
+            Self::Datagram,
+            Self::QpackDecompression,
+            Self::QpackEncoderStream,
+            Self::QpackDecoderStream,
+            Self::ExcessiveLoad,
+            Self::General,
+        ];
+        each.into_iter().find(|error| error.code() == code)
+    }
+
     /// Where the rule stands, or where most of the rules of this code do.
     pub const fn section(self) -> &'static str {
         match self {
