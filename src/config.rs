@@ -45,7 +45,8 @@ pub struct Config {
     /// types, which every peer has to ignore (RFC 9114 §7.2.8, RFC 9297 §5.4). The same seed gives
     /// the same bytes. `None`, the default, sends none.
     ///
-    /// The stream takes a host that asks [`Connection::grease`](crate::Connection::grease).
+    /// The stream takes a host that asks
+    /// [`Connection::protocol_stream`](crate::Connection::protocol_stream) until there is none.
     pub grease: Option<u64>,
 }
 
@@ -358,9 +359,6 @@ pub struct Transport {
     /// where they were seen without it: sessions of drafts 13 and later then fail with
     /// [`Requirement::ResetStreamAt`](crate::Requirement::ResetStreamAt).
     pub peer_reset_stream_at: Support,
-    /// Whether the stack tells the final size of a stream that the peer reset, so that
-    /// [`Input::StreamReset`](crate::Input::StreamReset) has it.
-    pub final_size: bool,
     /// Bytes that the stack lets the peer send on one stream ahead of the reader; where it tunes
     /// itself, the most. Counts where there is [`Config::flow_control`]: too large makes that
     /// generous, too small may get a session stuck.
@@ -373,14 +371,13 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// The rest as on quinn-proto: RESET_STREAM_AT unknown, no final size, a window of 1.25 MB. No
+    /// The rest as on quinn-proto: RESET_STREAM_AT unknown, a window of 1.25 MB. No
     /// early data.
     pub fn new(datagrams: Support) -> Self {
         Self {
             datagrams,
             reset_stream_at: Support::Unknown,
             peer_reset_stream_at: Support::Unknown,
-            final_size: false,
             stream_receive_window: 1_250_000,
             early_data_accepted: false,
         }

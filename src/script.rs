@@ -175,11 +175,9 @@ impl Display for Command<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Step::Missed => write!(f, "{MISSED}"),
-            Step::Grease { bound } => write!(f, "grease {bound}"),
-            Step::Start {
-                control, transport, ..
-            } => {
-                write!(f, "start {control}: datagrams {:?}", transport.datagrams)
+            Step::ProtocolStream { bound } => write!(f, "protocol stream {bound}"),
+            Step::Start { transport, .. } => {
+                write!(f, "start: datagrams {:?}", transport.datagrams)
             }
             Step::Input(input) => In(input).fmt(f),
             Step::Poll { times } => write!(f, "poll: {times} times"),

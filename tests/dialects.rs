@@ -39,8 +39,7 @@ fn hex(text: &str) -> Vec<u8> {
 fn announced(side: Side, config: Config) -> Vec<u8> {
     let mut rig = Rig::before_start(side, config, Dialect::Draft16);
     let control = StreamId::new(side, Dir::Uni, 0);
-    rig.connection
-        .start(rig.now, control, Transport::new(Support::Yes));
+    rig.start(Transport::new(Support::Yes));
     let outputs = rig.outputs();
     let [Output::Action(Action::Write { stream, data, .. })] = &outputs[..] else {
         panic!("{outputs:?}");

@@ -35,11 +35,9 @@ fn recorded(pair: &mut Pair, configs: [&Config; 2]) {
     for (side, config) in SIDES.into_iter().zip(configs) {
         let mut connection = connection(&Header::new(side, config.clone()));
         connection.set_recording(true);
-        connection.start(
-            now,
-            StreamId::new(side, Dir::Uni, 0),
-            Transport::new(Support::Yes),
-        );
+        connection.start(now, Transport::new(Support::Yes));
+        let permit = connection.protocol_stream().unwrap();
+        permit.bind(StreamId::new(side, Dir::Uni, 0));
         pair.end(side).machine = connection;
     }
 }
@@ -362,14 +360,14 @@ fn a_replay_from_a_file_gives_what_the_pair_gave() {
     kinds.sort_unstable();
     kinds.dedup();
     // All but what no pair calls, and what is never recorded.
-    assert_eq!(kinds.len(), 22, "{kinds:?}");
+    assert_eq!(kinds.len(), 23, "{kinds:?}");
 }
 
 /// Which call, and what became of it.
 fn kind(record: &Record) -> &'static str {
     match &record.step {
         Step::Start { .. } => "start",
-        Step::Grease { .. } => "grease",
+        Step::ProtocolStream { .. } => "protocol stream",
         Step::Missed => "missed",
         Step::Input(_) => "input",
         Step::Poll { .. } => "poll",
@@ -612,7 +610,7 @@ fn a_hostile_file_is_replayed_without_harm() {
     let max = u64::MAX;
     let records = [
         format!(
-            r#"{{"at":{max},"step":{{"Start":{{"control":{max},"transport":{{"datagrams":"No","reset_stream_at":"Yes","peer_reset_stream_at":"No","final_size":true,"stream_receive_window":{max}}}}}}}}}"#
+            r#"{{"at":{max},"step":{{"Start":{{"transport":{{"datagrams":"No","reset_stream_at":"Yes","peer_reset_stream_at":"No","stream_receive_window":{max}}}}}}}}}"#
         ),
         format!(r#"{{"at":0,"step":{{"Poll":{{"times":{max}}}}}}}"#),
         format!(r#"{{"at":1,"step":{{"Credit":{{"stream":{max},"spent":{max}}}}}}}"#),
@@ -674,8 +672,9 @@ fn grease_and_remembered_settings_are_in_the_recording() {
     transport.early_data_accepted = true;
     #[expect(clippy::disallowed_methods, reason = "an origin; only offsets matter")]
     let now = Instant::now();
-    client.start(now, 2.into(), transport);
-    client.grease().unwrap().bind(6.into());
+    client.start(now, transport);
+    client.protocol_stream().unwrap().bind(2.into());
+    client.protocol_stream().unwrap().bind(6.into());
     // Fewer sessions than it had said.
     let mut pair = Pair::with(Config::default(), server(1), Link::perfect());
     pair.server.machine.set_recording(true);

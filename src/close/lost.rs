@@ -51,8 +51,8 @@ pub enum ConnectionLost {
     /// We closed it: with `shutdown`, because it was idle, or the host without being told to. Only
     /// this last one is reported; few stacks give a sign of it.
     Local {
-        /// The application code on the wire; 0 where it is not known.
-        code: u64,
+        /// The application code on the wire; `None` where the stack does not tell.
+        code: Option<u64>,
     },
     /// The peer broke HTTP/3, and we closed it.
     Http3(Http3Error),
@@ -145,7 +145,8 @@ impl fmt::Display for ConnectionLost {
                 write!(f, "closed by our QUIC with code {code:#x}")?;
                 quote(f, &String::from_utf8_lossy(reason))
             }
-            Self::Local { code } => write!(f, "closed by us with code {code:#x}"),
+            Self::Local { code: Some(code) } => write!(f, "closed by us with code {code:#x}"),
+            Self::Local { code: None } => f.write_str("closed by us"),
             Self::Http3(error) => {
                 write!(f, "the peer broke HTTP/3: {error} ({})", error.section())
             }
@@ -159,7 +160,7 @@ impl fmt::Display for ConnectionLost {
 }
 
 /// `TransportError` and `CidsExhausted` are `LocalTransport`, the latter as INTERNAL_ERROR;
-/// `LocallyClosed`, which quinn does not report by itself, is `Local` with code 0.
+/// `LocallyClosed`, which quinn does not report by itself, is `Local` without a code.
 #[cfg(feature = "quinn-proto")]
 #[cfg_attr(docsrs, doc(cfg(feature = "quinn-proto")))]
 impl From<quinn_proto::ConnectionError> for ConnectionLost {
@@ -181,7 +182,7 @@ impl From<quinn_proto::ConnectionError> for ConnectionLost {
             },
             ConnectionError::Reset => Self::StatelessReset,
             ConnectionError::TimedOut => Self::IdleTimeout,
-            ConnectionError::LocallyClosed => Self::Local { code: 0 },
+            ConnectionError::LocallyClosed => Self::Local { code: None },
             ConnectionError::CidsExhausted => Self::LocalTransport {
                 code: TransportErrorCode::INTERNAL_ERROR.into(),
                 reason: Bytes::from_static(b"connection ids exhausted"),

@@ -43,8 +43,7 @@ use record;
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-pub use grease::GreasePermit;
-pub use permit::{ConnectPermit, OpenPermit};
+pub use permit::{ConnectPermit, OpenPermit, ProtocolStreamPermit};
 
 use crate::{
     Action, Config, ConnectionLost, Event, Http3Error, Input, Output, Priority, RememberedSettings,
@@ -65,7 +64,8 @@ use slot::{ConnectStream, Slot};
 /// A pure state machine: it owns no socket and no clock. Drive it like this:
 ///
 /// 1. Make one with [`client`](Self::client) or [`server`](Self::server) when QUIC makes its
-///    connection; call [`start`](Self::start) when QUIC is connected.
+///    connection; call [`start`](Self::start) when QUIC is connected, and open what
+///    [`protocol_stream`](Self::protocol_stream) asks for.
 /// 2. Tell it what QUIC tells you, with [`handle`](Self::handle). Read a stream while
 ///    [`wants`](Self::wants) says so.
 /// 3. After that, and after each command, call [`poll`](Self::poll) until it gives `None`: perform
@@ -93,6 +93,8 @@ pub struct Connection {
     /// that.
     remembered: Option<Settings>,
     agreement: Option<Result<Option<crate::Dialect>, Requirement>>,
+    /// Ours.
+    control: Option<StreamId>,
     critical: Critical,
     goaway: GoAway,
     slots: BTreeMap<StreamId, Slot>,
@@ -150,8 +152,6 @@ struct GoAway {
     sent: bool,
     /// The id in the peer's last one.
     received: Option<u64>,
-    /// Our control stream, which it goes out on.
-    control: Option<StreamId>,
 }
 
 /// What was refused, so that its being possible again must be told.
@@ -202,6 +202,7 @@ impl Connection {
             theirs: None,
             remembered: None,
             agreement: None,
+            control: None,
             critical: Critical::default(),
             goaway: GoAway::default(),
             slots: BTreeMap::new(),
@@ -229,27 +230,25 @@ impl Connection {
 
     // ---- the host's side
 
-    /// Once, when QUIC's handshake is complete: `control` is a unidirectional stream that the host has
-    /// just opened, and that the crate writes to from here on. Inputs may come before it; sessions are
-    /// announced after it. A second call is ignored.
+    /// Once, when QUIC's handshake is complete. Inputs may come before it; what is lost before it is a
+    /// failed handshake. A second call is ignored.
     ///
-    /// An id that is in use, or that this side cannot have opened so, is a mistake of the caller: no
-    /// SETTINGS are sent, and no session will ever open.
-    pub fn start(&mut self, now: Instant, control: StreamId, transport: Transport) {
+    /// Then give it a stream for each [`protocol_stream`](Self::protocol_stream): nothing is sent,
+    /// and no session announced, before there is a control stream.
+    pub fn start(&mut self, now: Instant, transport: Transport) {
         self.tick(now);
+        if self.is_closed() || self.transport.is_some() {
+            return;
+        }
         record!(
             self,
             Step::Start {
-                control,
                 transport: transport.clone(),
                 remembered: self
                     .remembered
                     .map(|settings| Box::new(RememberedSettings(settings)))
             }
         );
-        if self.is_closed() || self.transport.is_some() {
-            return;
-        }
         if transport.datagrams == Support::No {
             // RFC 9297 §2.1.1: a peer that reads of datagrams in SETTINGS only takes it for an error.
             self.ours.h3_datagram = 0;
@@ -257,17 +256,18 @@ impl Connection {
         }
         self.transport = Some(transport.clone());
         self.idle_since = Some(self.now(now));
-        self.open_control(control);
         self.hold_to_remembered(&transport);
-        self.negotiate();
         self.settle();
     }
 
-    /// Asks to open a unidirectional stream of a reserved type, which the peer has to ignore (RFC
-    /// 9114 §6.2.3). To be asked after [`start`](Self::start), where QUIC has a stream to spare.
-    /// `None` without [`Config::grease`], and after the first.
-    pub fn grease(&mut self) -> Option<GreasePermit<'_>> {
-        self.may_grease().then(|| GreasePermit::new(self))
+    /// Asks to open a unidirectional stream that HTTP/3 itself needs. To be asked after
+    /// [`start`](Self::start), and whenever QUIC may have a stream to spare, until it gives `None`:
+    /// first comes our control stream (RFC 9114 §6.2.1); then, with [`Config::grease`], one of a
+    /// reserved type, which the peer has to ignore (RFC 9114 §6.2.3).
+    pub fn protocol_stream(&mut self) -> Option<ProtocolStreamPermit<'_>> {
+        let is_running = self.transport.is_some() && !self.is_closed();
+        let is_wanted = self.control.is_none() || self.may_grease();
+        (is_running && is_wanted).then(|| ProtocolStreamPermit::new(self))
     }
 
     /// Takes in one fact about QUIC. Never fails. Time never goes back: an earlier `now` counts as
@@ -473,7 +473,7 @@ impl Connection {
     /// Our own polite end.
     fn close_now(&mut self) {
         let code = error_code::H3_NO_ERROR;
-        self.close_connection(code, "", ConnectionLost::Local { code });
+        self.close_connection(code, "", ConnectionLost::Local { code: Some(code) });
     }
 
     /// The peer broke HTTP/3.

@@ -616,7 +616,9 @@ fn e52_late_end_of_the_peers_half_changes_nothing() {
 // ---- E53: a connection without a session
 
 fn idle() -> (ConnectionLost, Vec<webtransport_session::Output>) {
-    let lost = ConnectionLost::Local { code: H3_NO_ERROR };
+    let lost = ConnectionLost::Local {
+        code: Some(H3_NO_ERROR),
+    };
     (lost, vec![close_connection(H3_NO_ERROR, "")])
 }
 
@@ -697,7 +699,7 @@ fn e53_does_not_outrun_the_close_of_the_last_session() {
     rig.feed(rig.peer_control(), &settings);
     rig.feed(CONNECT, &connect_request(rig.token()));
     let transport = webtransport_session::Transport::new(webtransport_session::Support::Yes);
-    rig.connection.start(rig.now, 3.into(), transport);
+    rig.start(transport);
     let session = SessionId::try_from(StreamId::from(CONNECT)).unwrap();
     rig.drain();
     rig.answer(session);

@@ -632,9 +632,7 @@ fn our_own_limits_are_announced_with_the_signals_that_go_with_them() {
         let mut config = Config::default();
         config.flow_control = Some(FlowControl::new(4096, 3, 2));
         let mut rig = Rig::before_start(side, config, Dialect::Draft16);
-        let control = StreamId::new(side, Dir::Uni, 0);
-        let transport = Transport::new(Support::Yes);
-        rig.connection.start(rig.now, control, transport);
+        rig.start(Transport::new(Support::Yes));
         let outputs = rig.outputs();
         let [Output::Action(Action::Write { data, .. })] = &outputs[..] else {
             panic!("{outputs:?}");

@@ -1040,7 +1040,7 @@ fn e46_loss_reported_behind_our_own_close_changes_nothing() {
     both_roles(|side| {
         let (mut rig, session) = Rig::open(side);
         rig.handle(Input::DatagramReceived { data: Bytes::new() });
-        rig.connection_lost(ConnectionLost::Local { code: 0x33 });
+        rig.connection_lost(ConnectionLost::Local { code: Some(0x33) });
         let lost = ConnectionLost::Http3(Http3Error::Datagram);
         let actions = [on_the_wire(Http3Error::Datagram)];
         rig.connection_ends(&[session], &lost, &actions, "close reported");

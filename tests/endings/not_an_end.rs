@@ -1446,7 +1446,7 @@ fn n14_client_closes_such_a_connection_where_it_was_told_to() {
         let expected = [
             close_connection(code, ""),
             event(Event::Unsupported(missing)),
-            connection_closed(&ConnectionLost::Local { code }),
+            connection_closed(&ConnectionLost::Local { code: Some(code) }),
         ];
         assert_eq!(rig.outputs(), expected);
         rig.is_inert("unsupported");

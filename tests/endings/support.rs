@@ -103,10 +103,18 @@ impl Rig {
     /// The same, in other circumstances.
     pub fn started(side: Side, config: Config, dialect: Dialect, transport: Transport) -> Self {
         let mut rig = Self::before_start(side, config, dialect);
-        let control = StreamId::new(side, Dir::Uni, 0);
-        rig.connection.start(rig.now, control, transport);
+        rig.start(transport);
         rig.drain();
         rig
+    }
+
+    /// QUIC is connected, and the first of our streams is the control stream.
+    pub fn start(&mut self, transport: Transport) {
+        self.connection.start(self.now, transport);
+        // There is none where what was remembered ends the connection at once.
+        if let Some(permit) = self.connection.protocol_stream() {
+            permit.bind(StreamId::new(self.side, Dir::Uni, 0));
+        }
     }
 
     /// While QUIC shakes hands.
@@ -519,7 +527,8 @@ impl Rig {
         let request = request();
         let rejection = StatusCode::NOT_FOUND.into();
         let connection = &mut self.connection;
-        connection.start(now, StreamId::new(self.side, Dir::Uni, 9), transport);
+        connection.start(now, transport);
+        assert!(connection.protocol_stream().is_none(), "{condition}");
         assert!(connection.connect(now, &request).is_err(), "{condition}");
         let answer = connection.accept(now, session, Response::default());
         assert!(answer.is_err(), "{condition}");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use webtransport_session::{
     Config, ConnectError, Connection, ConnectionLost, Dialect, Dir, Event, Http3Error, Negotiated,
-    RememberedSettings, Requirement, SessionId, Side, StreamId, Support, Transport,
+    RememberedSettings, Requirement, SessionId, Side, Support, Transport,
 };
 
 use crate::support::{setting::*, *};
@@ -30,8 +30,7 @@ fn before_start(earlier: &[(u64, u64)]) -> Rig {
 fn start(rig: &mut Rig, early_data_accepted: bool) {
     let mut transport = Transport::new(Support::Yes);
     transport.early_data_accepted = early_data_accepted;
-    let control = StreamId::new(Side::Client, Dir::Uni, 0);
-    rig.connection.start(rig.now, control, transport);
+    rig.start(transport);
 }
 
 /// Connected, with early data accepted, before the new SETTINGS.

@@ -118,7 +118,10 @@ fn a_connection_without_a_session_is_closed_when_it_was_idle() {
     let mut pair = Pair::connected(setup);
     pair.run(Duration::from_secs(6));
     let code = H3_NO_ERROR;
-    assert_eq!(pair.server.loss(), ConnectionLost::Local { code });
+    assert_eq!(
+        pair.server.loss(),
+        ConnectionLost::Local { code: Some(code) }
+    );
     let reason = Bytes::new();
     assert_eq!(
         pair.client.loss(),
@@ -218,7 +221,7 @@ fn a_close_of_our_own_before_the_handshake_is_ours() {
     pair.client.poll();
     pair.client.abort(0x1234, b"");
     pair.settle();
-    let reason = ConnectionLost::Local { code: 0x1234 };
+    let reason = ConnectionLost::Local { code: Some(0x1234) };
     assert_eq!(pair.client.take(), [Event::ConnectionClosed { reason }]);
 }
 
@@ -265,7 +268,7 @@ fn a_shutdown_delivers_code_and_message_of_every_session_before_the_connection_c
                 message: "restart".into(),
             });
             let code = H3_NO_ERROR;
-            let reason = ConnectionLost::Local { code };
+            let reason = ConnectionLost::Local { code: Some(code) };
             here.push(Event::ConnectionClosed { reason });
             assert_eq!(pair.side(side).take(), here);
 
@@ -299,7 +302,10 @@ fn a_shutdown_does_not_wait_for_a_peer_that_is_gone_longer_than_the_linger() {
     assert!(!pair.server.quic().is_closed());
     pair.run(Duration::from_secs(2));
     let code = H3_NO_ERROR;
-    assert_eq!(pair.server.loss(), ConnectionLost::Local { code });
+    assert_eq!(
+        pair.server.loss(),
+        ConnectionLost::Local { code: Some(code) }
+    );
     assert!(pair.server.endpoint.is_empty());
 }
 
@@ -325,7 +331,10 @@ fn a_shutdown_right_behind_a_refusal_does_not_overtake_it() {
         );
         // It was not the linger that let it go.
         let code = H3_NO_ERROR;
-        assert_eq!(pair.server.loss(), ConnectionLost::Local { code });
+        assert_eq!(
+            pair.server.loss(),
+            ConnectionLost::Local { code: Some(code) }
+        );
     }
 }
 

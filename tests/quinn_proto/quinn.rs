@@ -309,7 +309,7 @@ fn an_abort_ends_the_sessions_and_the_connection_here_and_there() {
     let (mut pair, session) = Pair::in_session(Setup::default());
     pair.server.abort(0x1234, b"no more");
     pair.settle();
-    let local = ConnectionLost::Local { code: 0x1234 };
+    let local = ConnectionLost::Local { code: Some(0x1234) };
     pair.server.assert_lost(session, &local);
     let reason = ConnectionLost::PeerApplication {
         code: 0x1234,
@@ -323,7 +323,7 @@ fn a_close_behind_the_hosts_back_is_found_at_the_next_poll() {
     let (mut pair, session) = Pair::in_session(Setup::default());
     pair.server.close_quic(0x1234, "");
     pair.server.poll();
-    let local = ConnectionLost::Local { code: 0 };
+    let local = ConnectionLost::Local { code: None };
     pair.server.assert_lost(session, &local);
     pair.settle();
     assert_eq!(pair.server.take(), []);

@@ -444,7 +444,7 @@ fn a_hostile_file_of_a_session_is_replayed_without_harm() {
     let max = u64::MAX;
     let flow = format!(r#"{{"max_data":{max},"max_streams_bidi":{max},"max_streams_uni":{max}}}"#);
     let transport = format!(
-        r#"{{"datagrams":"No","reset_stream_at":"Yes","peer_reset_stream_at":"No","final_size":true,"stream_receive_window":{max}}}"#
+        r#"{{"datagrams":"No","reset_stream_at":"Yes","peer_reset_stream_at":"No","stream_receive_window":{max}}}"#
     );
     let header = format!(
         r#"{{"webtransport-session-trace":1,"layer":1,"side":"client","id":0,"terms":{{"dialect":"Draft16","peer_flow_control":{flow},"transport":{transport}}},"config":{{"flow_control":{flow}}}}}"#
