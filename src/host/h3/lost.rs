@@ -61,7 +61,7 @@ impl<C: Stack> Host<C> {
         if !self.is_closed() {
             let code_of_h3 = Code::from(code);
             self.h3.inner.close_connection(code_of_h3, reason.into());
-            self.lost(ConnectionLost::Local { code });
+            self.lost(ConnectionLost::Local { code: Some(code) });
         }
     }
 
@@ -90,10 +90,12 @@ fn of_http3(error: &LocalError) -> ConnectionLost {
     match error {
         LocalError::Application { code, .. } => match Http3Error::from_code(code.value()) {
             Some(error) => ConnectionLost::Http3(error),
-            None => ConnectionLost::Local { code: code.value() },
+            None => ConnectionLost::Local {
+                code: Some(code.value()),
+            },
         },
         LocalError::Closing { .. } => ConnectionLost::Local {
-            code: Code::H3_NO_ERROR.value(),
+            code: Some(Code::H3_NO_ERROR.value()),
         },
         _ => ConnectionLost::Unknown,
     }
@@ -111,7 +113,7 @@ fn of_quic(error: &ConnectionErrorIncoming) -> ConnectionLost {
         }
         ConnectionErrorIncoming::Timeout => ConnectionLost::IdleTimeout,
         ConnectionErrorIncoming::InternalError(_) => ConnectionLost::Local {
-            code: Code::H3_INTERNAL_ERROR.value(),
+            code: Some(Code::H3_INTERNAL_ERROR.value()),
         },
         ConnectionErrorIncoming::Undefined(error) => of_stack(error.as_ref()),
     }

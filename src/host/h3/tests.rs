@@ -435,7 +435,7 @@ fn each_loss_that_h3_lets_through_has_its_own_reason() {
         ),
         (
             ConnectionErrorIncoming::InternalError("oh".into()),
-            ConnectionLost::Local { code: 0x102 },
+            ConnectionLost::Local { code: Some(0x102) },
         ),
         (
             ConnectionErrorIncoming::Undefined(Arc::new(unknown)),
@@ -474,7 +474,7 @@ fn a_stack_that_can_be_asked_knows_better() {
 fn e45_abort_ends_every_session_and_closes_quic() {
     let (mut server, _) = Server::open();
     server.host.abort(0x100, "enough");
-    let lost = ConnectionLost::Local { code: 0x100 };
+    let lost = ConnectionLost::Local { code: Some(0x100) };
     assert_eq!(server.reasons(), [CloseReason::ConnectionLost(lost)]);
     let closed = server.quic.world().closed.clone();
     assert_eq!(closed, Some((0x100, "enough".into())));
@@ -497,7 +497,7 @@ fn e64_shutdown_waits_for_the_peers_fin_and_no_longer_than_the_linger() {
         } else {
             server.now = now + Duration::from_secs(3);
         }
-        let closed = ConnectionLost::Local { code: 0x100 };
+        let closed = ConnectionLost::Local { code: Some(0x100) };
         assert_eq!(
             server.events(),
             [Event::ConnectionClosed { reason: closed }]

@@ -21,17 +21,8 @@ pub(crate) struct Host {
     pub(crate) sessions: Connection,
     /// The window that noq's configuration gives the peer on each stream, in bytes.
     stream_window: u32,
-    progress: Progress,
     /// Why QUIC is over, until all streams were read.
     lost: Option<ConnectionLost>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    Handshaking,
-    /// The control stream is missing: the peer allows no stream yet.
-    Connected,
-    Started,
 }
 
 impl Host {
@@ -40,7 +31,6 @@ impl Host {
             quic,
             sessions,
             stream_window,
-            progress: Progress::Handshaking,
             lost: None,
         }
     }
@@ -77,10 +67,7 @@ impl Host {
     /// Takes in one event of QUIC's. False when there is none.
     fn feed(&mut self, now: Instant) -> bool {
         match self.quic.poll() {
-            Some(quic::Event::Connected) => {
-                self.progress = Progress::Connected;
-                self.start(now);
-            }
+            Some(quic::Event::Connected) => self.start(now),
             Some(quic::Event::DatagramReceived) => {
                 while let Some(data) = self.quic.datagrams().recv() {
                     self.sessions.handle(now, Input::DatagramReceived { data });
@@ -126,7 +113,7 @@ impl Host {
                 stream: stream_of(id),
             },
             StreamEvent::Available { dir } => {
-                self.start(now);
+                self.open_protocol_streams();
                 Input::StreamsAvailable {
                     dir: match dir {
                         quic::Dir::Bi => Dir::Bi,
@@ -138,27 +125,23 @@ impl Host {
         self.sessions.handle(now, input);
     }
 
-    /// Opens the control stream, once. Without credit for it `Available` follows.
     fn start(&mut self, now: Instant) {
-        if self.progress == Progress::Connected
-            && let Some(control) = self.quic.streams().open(quic::Dir::Uni)
-        {
-            self.start_on(now, stream_of(control));
-        }
-    }
-
-    fn start_on(&mut self, now: Instant, control: StreamId) {
-        self.progress = Progress::Started;
         // Whether the peer takes them. That we do is noq's default.
         let mut transport = Transport::new(match self.quic.datagrams().max_size() {
             Some(_) => Support::Yes,
             None => Support::No,
         });
         transport.stream_receive_window = self.stream_window.into();
-        self.sessions.start(now, control, transport);
-        if let Some(permit) = self.sessions.grease()
-            && let Some(id) = self.quic.streams().open(quic::Dir::Uni)
-        {
+        self.sessions.start(now, transport);
+        self.open_protocol_streams();
+    }
+
+    /// Without credit for one, `Available` follows.
+    fn open_protocol_streams(&mut self) {
+        while let Some(permit) = self.sessions.protocol_stream() {
+            let Some(id) = self.quic.streams().open(quic::Dir::Uni) else {
+                return;
+            };
             permit.bind(stream_of(id));
         }
     }
@@ -197,10 +180,6 @@ impl Host {
     }
 
     fn end(&mut self, now: Instant, reason: ConnectionLost) {
-        if self.progress == Progress::Connected {
-            // The connection was there: this is no failed handshake. Nothing will be sent.
-            self.start_on(now, StreamId::new(self.sessions.side(), Dir::Uni, 0));
-        }
         self.sessions
             .handle(now, Input::ConnectionClosed { reason });
     }
@@ -314,7 +293,7 @@ impl Host {
                 .close(now, code.into(), Bytes::copy_from_slice(reason));
             // Noq gives no event for it.
             let code = code.into();
-            self.lost = Some(ConnectionLost::Local { code });
+            self.lost = Some(ConnectionLost::Local { code: Some(code) });
         }
     }
 }

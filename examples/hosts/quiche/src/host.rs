@@ -20,7 +20,6 @@ pub(crate) struct Host {
     /// What the peer may send on one stream ahead of the reader, in bytes, as configured.
     stream_window: u64,
     opened: Opened,
-    started: bool,
     /// Streams whose FIN quiche has taken, until it says that the peer has it.
     finished: BTreeSet<StreamId>,
     /// Why the connection is over, where quiche tells it only now.
@@ -41,7 +40,6 @@ impl Host {
             sessions,
             stream_window,
             opened: Opened::default(),
-            started: false,
             finished: BTreeSet::new(),
             lost: None,
         }
@@ -74,7 +72,7 @@ impl Host {
     /// Once in each turn, when its packets are in. Then `poll` until `None`, and `transmit`.
     pub(crate) fn feed(&mut self, now: Instant) {
         self.quic.on_timeout();
-        if !self.started && self.quic.is_established() {
+        if self.quic.is_established() {
             self.start(now);
         }
         // quiche tells of STOP_SENDING and of acknowledgements only when it is asked about the
@@ -102,24 +100,19 @@ impl Host {
         }
     }
 
+    /// Once: another call is ignored. But streams may be to spare later on.
     fn start(&mut self, now: Instant) {
-        let control = match open(&mut self.quic, &mut self.opened, Dir::Uni) {
-            Some(control) => control,
-            None if self.reason().is_none() => return, // the next turn tries again
-            // The one that it would have been: there was a handshake, whatever ended it then.
-            None => StreamId::new(self.sessions.side(), Dir::Uni, self.opened.uni),
-        };
-        self.started = true;
         let datagrams = match self.quic.dgram_max_writable_len() {
             Some(_) => Support::Yes,
             None => Support::No,
         };
         let mut transport = Transport::new(datagrams);
         transport.stream_receive_window = self.stream_window;
-        self.sessions.start(now, control, transport);
-        if let Some(permit) = self.sessions.grease()
-            && let Some(stream) = open(&mut self.quic, &mut self.opened, Dir::Uni)
-        {
+        self.sessions.start(now, transport);
+        while let Some(permit) = self.sessions.protocol_stream() {
+            let Some(stream) = open(&mut self.quic, &mut self.opened, Dir::Uni) else {
+                return;
+            };
             permit.bind(stream);
         }
     }
@@ -187,7 +180,7 @@ impl Host {
                 reason: bytes(error),
             },
             (None, Some(error)) if error.is_app => ConnectionLost::Local {
-                code: error.error_code,
+                code: Some(error.error_code),
             },
             (None, Some(error)) => ConnectionLost::LocalTransport {
                 code: error.error_code,
@@ -348,7 +341,8 @@ impl Host {
     pub(crate) fn abort(&mut self, code: u64, reason: &[u8]) {
         // Before the handshake quiche sends another code.
         if self.quic.close(true, code, reason).is_ok() {
-            self.lost.get_or_insert(ConnectionLost::Local { code });
+            self.lost
+                .get_or_insert(ConnectionLost::Local { code: Some(code) });
         }
     }
 }

@@ -41,7 +41,6 @@ pub(crate) struct Host {
     pub(crate) sessions: Connection,
     /// The window that quinn's configuration gives the peer on each stream, in bytes.
     stream_window: u32,
-    is_started: bool,
     opening: Opening,
     /// Quinn finishes what is dropped: kept until the peer knows the FIN, or until a reset.
     sending: BTreeMap<StreamId, Sending>,
@@ -83,7 +82,6 @@ impl Host {
             quic,
             sessions,
             stream_window,
-            is_started: false,
             sending: BTreeMap::new(),
             receiving: BTreeMap::new(),
             signals: Arc::default(),
@@ -124,7 +122,7 @@ impl Host {
                 Signal::Writable(stream) => self.feed(Input::StreamWritable { stream }),
             },
             dir = self.opening.spare() => {
-                self.start();
+                self.open_protocol_streams();
                 self.feed(Input::StreamsAvailable { dir });
             }
             () = until(self.sessions.poll_timeout()) => self.feed(Input::Timeout),
@@ -136,29 +134,23 @@ impl Host {
         self.sessions.handle(Instant::now(), input);
     }
 
-    /// Opens the control stream, once. Without credit for it `spare` follows.
     fn start(&mut self) {
-        if !self.is_started
-            && let Some(control) = self.opening.uni()
-        {
-            let stream = stream_of(control.id());
-            self.add(Some(control), None);
-            self.start_on(stream);
-        }
-    }
-
-    fn start_on(&mut self, control: StreamId) {
-        self.is_started = true;
         // Of the peer. That this end takes them is quinn's default.
         let mut transport = Transport::new(match self.quic.max_datagram_size() {
             Some(_) => Support::Yes,
             None => Support::No,
         });
         transport.stream_receive_window = self.stream_window.into();
-        self.sessions.start(Instant::now(), control, transport);
-        if let Some(permit) = self.sessions.grease()
-            && let Some(send) = self.opening.uni()
-        {
+        self.sessions.start(Instant::now(), transport);
+        self.open_protocol_streams();
+    }
+
+    /// Without credit for one, `spare` follows.
+    fn open_protocol_streams(&mut self) {
+        while let Some(permit) = self.sessions.protocol_stream() {
+            let Some(send) = self.opening.uni() else {
+                return;
+            };
             permit.bind(stream_of(send.id()));
             self.add(Some(send), None);
         }
@@ -264,12 +256,10 @@ impl Host {
         for stream in self.sending.keys().copied().collect::<Vec<_>>() {
             self.check_stopped(stream);
         }
-        if !self.is_started {
-            // The connection was there: this is no failed handshake. Nothing will be sent.
-            self.start_on(StreamId::new(self.sessions.side(), Dir::Uni, 0));
-        }
         let reason = match self.aborted {
-            Some(code) => ConnectionLost::Local { code: code.into() },
+            Some(code) => ConnectionLost::Local {
+                code: Some(code.into()),
+            },
             None => lost(error),
         };
         self.feed(Input::ConnectionClosed { reason });
@@ -467,7 +457,7 @@ fn lost(error: ConnectionError) -> ConnectionLost {
         ConnectionError::Reset => ConnectionLost::StatelessReset,
         ConnectionError::TimedOut => ConnectionLost::IdleTimeout,
         // By the endpoint as a whole, or when the last handle was dropped: quinn keeps no code.
-        ConnectionError::LocallyClosed => ConnectionLost::Local { code: 0 },
+        ConnectionError::LocallyClosed => ConnectionLost::Local { code: None },
         ConnectionError::CidsExhausted => ConnectionLost::LocalTransport {
             code: quinn::TransportErrorCode::INTERNAL_ERROR.into(),
             reason: Bytes::from_static(b"connection ids exhausted"),

@@ -26,7 +26,6 @@ pub(crate) struct Host {
     pub(crate) sessions: Connection,
     /// What we let the peer send on one stream, in bytes.
     window: u64,
-    started: bool,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -48,7 +47,6 @@ impl Host {
             quic: Quic::new(quic),
             sessions,
             window,
-            started: false,
             timer: Box::pin(sleep(Duration::ZERO)),
         }
     }
@@ -84,9 +82,7 @@ impl Host {
         // Asked first and fed last: what came before it can be read in between.
         let told = self.quic.told();
         let lost = self.quic.accept();
-        if !self.started {
-            self.start(now, lost.is_some());
-        }
+        self.start(now);
         while let Some(data) = self.quic.datagram() {
             self.sessions.handle(now, Input::DatagramReceived { data });
         }
@@ -100,21 +96,15 @@ impl Host {
         }
     }
 
-    fn start(&mut self, now: Instant, lost: bool) {
-        let control = match self.quic.open(Dir::Uni) {
-            Some(id) => id,
-            // Nobody will write to it, but the handshake has not failed.
-            None if lost => StreamId::new(self.sessions.side(), Dir::Uni, 0),
-            None => return, // the next turn tries again
-        };
-        self.started = true;
+    /// Once: another call is ignored. But streams may be to spare later on.
+    fn start(&mut self, now: Instant) {
         let mut transport = Transport::new(self.quic.datagrams());
-        transport.final_size = true;
         transport.stream_receive_window = self.window;
-        self.sessions.start(now, control, transport);
-        if let Some(permit) = self.sessions.grease()
-            && let Some(id) = self.quic.open(Dir::Uni)
-        {
+        self.sessions.start(now, transport);
+        while let Some(permit) = self.sessions.protocol_stream() {
+            let Some(id) = self.quic.open(Dir::Uni) else {
+                return;
+            };
             permit.bind(id);
         }
     }
@@ -203,7 +193,7 @@ impl Host {
 
     /// Closes the connection at once, with an application's code.
     pub(crate) fn abort(&mut self, now: Instant, code: u64) {
-        let reason = ConnectionLost::Local { code };
+        let reason = ConnectionLost::Local { code: Some(code) };
         self.sessions
             .handle(now, Input::ConnectionClosed { reason });
         self.quic.close(code);

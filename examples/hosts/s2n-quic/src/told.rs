@@ -142,7 +142,9 @@ fn lost(error: Error) -> ConnectionLost {
             error,
             initiator: Location::Local,
             ..
-        } => ConnectionLost::Local { code: error.into() },
+        } => ConnectionLost::Local {
+            code: Some(error.into()),
+        },
         Error::Transport {
             code,
             reason,

@@ -144,7 +144,7 @@ impl Limit {
         }
     }
 
-    /// The stack cannot do what the scenario asks of this program.
+    /// The stack cannot do what the scenario asks of this program where it is the one that acts.
     #[must_use]
     pub fn impossible(scenario: &str, why: &str) -> Self {
         Self {

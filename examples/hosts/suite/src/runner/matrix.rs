@@ -207,23 +207,17 @@ fn play_one(job: &Job) -> (Outcome, Vec<(Side, Limit)>) {
         Ok(stage) => stage,
         Err(failure) => return (Outcome::Failed(failure.0), Vec::new()),
     };
-    let before = stage.limits();
-    if let Some(limit) = before
-        .iter()
-        .find(|(_, limit)| limit.told == Limit::IMPOSSIBLE)
-    {
-        return (Outcome::Limited(vec![limit.clone()]), before);
-    }
     let result = (job.scenario.play)(&mut stage, job.actor);
     let limits = stage.limits();
-    if limits
+    let cannot_act = limits
         .iter()
-        .any(|(_, limit)| limit.told == Limit::IMPOSSIBLE)
-    {
-        // Declared by the client, which has only just been started.
-        let impossible = |(_, limit): &(Side, Limit)| limit.told == Limit::IMPOSSIBLE;
-        let why = limits.iter().filter(|limit| impossible(limit)).cloned();
-        return (Outcome::Limited(why.collect()), limits);
+        .find(|(side, limit)| *side == job.actor && limit.told == Limit::IMPOSSIBLE);
+    if let Some(limit) = cannot_act {
+        let outcome = match result {
+            Err(_) => Outcome::Limited(vec![limit.clone()]),
+            Ok(()) => Outcome::Failed(format!("it can be had after all: {limit:?}")),
+        };
+        return (outcome, limits);
     }
     let outcome = match result.and_then(|()| stage.end()) {
         Ok(excused) if excused.is_empty() => Outcome::Passed,

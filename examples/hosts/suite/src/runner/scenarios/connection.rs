@@ -135,7 +135,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         play: |stage, _| {
             stage.ready()?;
             let code = H3_NO_ERROR;
-            stage.connection_closed(Side::Server, ConnectionLost::Local { code })?;
+            stage.connection_closed(Side::Server, ConnectionLost::Local { code: Some(code) })?;
             closed_by_peer(stage, Side::Client, code)
         },
     },
@@ -169,7 +169,7 @@ fn aborted_by_peer() -> ConnectionLost {
 
 fn aborted_by_us() -> ConnectionLost {
     let code = CODE.into();
-    ConnectionLost::Local { code }
+    ConnectionLost::Local { code: Some(code) }
 }
 
 fn breaks_http3(stage: &mut Stage, actor: Side) -> Result<(), Failure> {

@@ -102,6 +102,6 @@ fn shuts_down(stage: &mut Stage, actor: webtransport_session::Side) -> Result<()
         stage.closed(actor.other(), session, peer_closed(9, "over"))?;
     }
     let code = H3_NO_ERROR;
-    stage.connection_closed(actor, ConnectionLost::Local { code })?;
+    stage.connection_closed(actor, ConnectionLost::Local { code: Some(code) })?;
     closed_by_peer(stage, actor.other(), code)
 }
