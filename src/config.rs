@@ -45,7 +45,8 @@ pub struct Config {
     /// types, which every peer has to ignore (RFC 9114 §7.2.8, RFC 9297 §5.4). The same seed gives
     /// the same bytes. `None`, the default, sends none.
     ///
-    /// The stream takes a host that asks [`Connection::grease`](crate::Connection::grease).
+    /// The stream takes a host that asks
+    /// [`Connection::protocol_stream`](crate::Connection::protocol_stream) until there is none.
     pub grease: Option<u64>,
 }
 
@@ -317,6 +318,7 @@ impl Default for Dialects {
 
 /// A list, the oldest first.
 #[cfg(feature = "serde")]
+#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl serde::Serialize for Dialects {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(Dialect::EACH.into_iter().filter(|&one| self.contains(one)))
@@ -324,6 +326,7 @@ impl serde::Serialize for Dialects {
 }
 
 #[cfg(feature = "serde")]
+#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl<'de> serde::Deserialize<'de> for Dialects {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let dialects = Vec::<Dialect>::deserialize(deserializer)?;
@@ -338,22 +341,27 @@ impl<'de> serde::Deserialize<'de> for Dialects {
 
 /// What the QUIC stack can do, as known when it is connected.
 ///
-/// Most stacks cannot tell everything: only a known [`Support::No`] ever fails set-up.
+/// Most stacks cannot tell everything: only a known [`Support::No`] ever fails set-up. How to find
+/// each out is in the chapter of [`host`](crate::host#what-the-stack-can-do).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Transport {
-    /// Whether both sides negotiated QUIC DATAGRAM frames (RFC 9221).
+    /// Whether both sides negotiated QUIC DATAGRAM frames (RFC 9221). With `No` our SETTINGS announce
+    /// none, and no session is possible.
     pub datagrams: Support,
     /// Whether resets carry their reliable size: `Yes` when both sides negotiated
-    /// RESET_STREAM_AT and the stack can send it. Otherwise streams are reset plainly, after
-    /// their header was written (draft §4.4).
+    /// RESET_STREAM_AT and the host performs
+    /// [`Action::Reset::reliable_size`](crate::Action::Reset). Otherwise streams are reset plainly,
+    /// after their header was written (draft §4.4).
     pub reset_stream_at: Support,
-    /// Whether the peer announced RESET_STREAM_AT in its transport parameters (draft §3.1).
+    /// Whether the peer announced RESET_STREAM_AT in its transport parameters (draft §3.1). `No` only
+    /// where they were seen without it: sessions of drafts 13 and later then fail with
+    /// [`Requirement::ResetStreamAt`](crate::Requirement::ResetStreamAt).
     pub peer_reset_stream_at: Support,
-    /// Whether the stack tells the final size of a stream that the peer reset.
-    pub final_size: bool,
-    /// Bytes that the stack lets the peer send on one stream ahead of the reader.
+    /// Bytes that the stack lets the peer send on one stream ahead of the reader; where it tunes
+    /// itself, the most. Counts where there is [`Config::flow_control`]: too large makes that
+    /// generous, too small may get a session stuck.
     pub stream_receive_window: u64,
     /// Client: the server accepted early data on this connection (RFC 9001 §4.6), so that what it
     /// said on the one before still holds: see
@@ -363,14 +371,13 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// The rest as on quinn-proto: RESET_STREAM_AT unknown, no final size, a window of 1.25 MB. No
+    /// The rest as on quinn-proto: RESET_STREAM_AT unknown, a window of 1.25 MB. No
     /// early data.
     pub fn new(datagrams: Support) -> Self {
         Self {
             datagrams,
             reset_stream_at: Support::Unknown,
             peer_reset_stream_at: Support::Unknown,
-            final_size: false,
             stream_receive_window: 1_250_000,
             early_data_accepted: false,
         }

@@ -5,8 +5,7 @@
 //! [`Dialect`] answers here and is blind to draft numbers.
 
 use crate::{
-    Config, Dialect, FlowControl, Requirement, Side, Support, Transport,
-    wire::settings::{self, Settings},
+    Config, Dialect, FlowControl, Requirement, Side, Support, Transport, wire::settings::Settings,
 };
 
 /// `:protocol` of drafts 02 to 14.
@@ -174,41 +173,6 @@ pub(crate) fn announced(side: Side, config: &Config) -> Settings {
         initial_max_streams_uni: flow_control.map(|limits| limits.max_streams_uni),
         initial_max_streams_bidi: flow_control.map(|limits| limits.max_streams_bidi),
     }
-}
-
-/// The pairs of identifier and value for the SETTINGS frame; defaults are left out.
-pub(crate) fn entries(ours: &Settings) -> Vec<(u64, u64)> {
-    let optional = |id, value: Option<u64>| value.map(|value| (id, value));
-    let flag = |id, value: u64| (value != 0).then_some((id, value));
-    [
-        flag(
-            settings::ENABLE_CONNECT_PROTOCOL,
-            ours.enable_connect_protocol,
-        ),
-        flag(settings::H3_DATAGRAM, ours.h3_datagram),
-        flag(settings::H3_DATAGRAM_DRAFT04, ours.h3_datagram_draft04),
-        flag(settings::ENABLE_WEBTRANSPORT, ours.enable_webtransport),
-        optional(settings::MAX_SESSIONS_DRAFT04, ours.max_sessions_draft04),
-        flag(settings::MAX_SESSIONS_DRAFT07, ours.max_sessions_draft07),
-        flag(settings::MAX_SESSIONS_DRAFT13, ours.max_sessions_draft13),
-        flag(settings::WT_ENABLED, ours.wt_enabled),
-        optional(settings::INITIAL_MAX_DATA, ours.initial_max_data),
-        optional(
-            settings::INITIAL_MAX_STREAMS_UNI,
-            ours.initial_max_streams_uni,
-        ),
-        optional(
-            settings::INITIAL_MAX_STREAMS_BIDI,
-            ours.initial_max_streams_bidi,
-        ),
-        optional(
-            settings::MAX_FIELD_SECTION_SIZE,
-            ours.max_field_section_size,
-        ),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
 }
 
 /// Chooses the dialect, or says what is missing: the first, in the order of [`Requirement`].

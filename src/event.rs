@@ -17,7 +17,8 @@ use crate::{
 /// A fact about QUIC, for `handle`.
 ///
 /// Handling one never fails: what the peer does wrong becomes actions and events, and facts about
-/// streams that are unknown or over are absorbed.
+/// streams that are unknown or over are absorbed. When each is to be fed, and in which order, is in
+/// the chapter of [`host`](crate::host#the-inputs).
 ///
 /// ```
 /// use bytes::Bytes;
@@ -31,27 +32,30 @@ use crate::{
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Input {
     /// The next bytes of a stream, in order, and whether the stream ends with them. The FIN may
-    /// come alone or with the last bytes.
+    /// come alone or with the last bytes. A stream of the peer's needs no other announcement.
     StreamData {
         /// The stream that was read.
         stream: StreamId,
-        /// What was read. Empty is allowed.
+        /// What was read. Empty is allowed, and says nothing without `fin`.
         #[cfg_attr(feature = "serde", serde(with = "crate::hex"))]
         data: Bytes,
         /// Nothing follows.
         fin: bool,
     },
-    /// RESET_STREAM or RESET_STREAM_AT arrived.
+    /// RESET_STREAM or RESET_STREAM_AT arrived, or was found when the stream was read. Nothing more
+    /// of this half follows.
     StreamReset {
         /// The stream whose receiving half ended.
         stream: StreamId,
         /// The code on the wire.
         code: u64,
-        /// How many bytes the peer had sent, where the stack tells.
+        /// How many bytes the peer had sent, the stream header included, as the frame says; `None`
+        /// where the stack does not tell.
         final_size: Option<u64>,
     },
-    /// STOP_SENDING arrived. The answer is an [`Action::Reset`]; a stack that has reset by itself
-    /// ignores it. For a CONNECT stream, read that stream first.
+    /// STOP_SENDING arrived, or a write found it. The answer is an [`Action::Reset`]; a stack that
+    /// has reset by itself ignores it. Feed first what can be read of the same stream: it may say
+    /// why, and STOP_SENDING may overtake it.
     StreamStopped {
         /// The stream whose sending half is not wanted any more.
         stream: StreamId,
@@ -62,25 +66,29 @@ pub enum Input {
     Written {
         /// The stream that was written.
         stream: StreamId,
-        /// How many of the bytes QUIC took. 0 when the stream is blocked or gone.
+        /// How many of the bytes QUIC took, over all tries. 0 when the stream is blocked or gone.
+        /// With fewer than all, the rest comes in a new `Write` after [`StreamWritable`](Self::StreamWritable).
         len: usize,
-        /// Whether QUIC took the FIN.
+        /// Whether QUIC took the FIN. If there was one and it did not, that comes in a new `Write`
+        /// too, with empty data.
         fin: bool,
     },
-    /// QUIC takes bytes for this stream again. May come at any time and any number of times, but
-    /// counts for nothing between an [`Action::Write`] and its answer: answer first.
+    /// QUIC takes bytes for this stream again. May come at any time and any number of times: it
+    /// becomes an [`Action::Write`] or an event only where something was refused. Counts for nothing
+    /// between an [`Action::Write`] and its answer: answer first.
     StreamWritable {
         /// The stream that can be written.
         stream: StreamId,
     },
     /// The peer acknowledged everything that was sent on this stream, the FIN included. To be told
     /// where the stack can: [`Connection::shutdown`](crate::Connection::shutdown) then knows that
-    /// a refusal has arrived. Else it waits for the linger.
+    /// a refusal has arrived. Else it waits for [`Deadlines::linger`](crate::Deadlines::linger).
     StreamAcknowledged {
         /// The stream whose sending half is quite over.
         stream: StreamId,
     },
-    /// QUIC's own limit of streams rose. May come at any time and any number of times.
+    /// QUIC's own limit of streams rose. May come at any time and any number of times: it becomes
+    /// an event only where a permit was dropped.
     StreamsAvailable {
         /// The kind of stream that can be opened.
         dir: Dir,
@@ -92,44 +100,51 @@ pub enum Input {
         data: Bytes,
     },
     /// The connection is over: the peer closed it, it was lost, or the host closed it without
-    /// having been told to. Feed the bytes of the streams first, or a close message in them is
-    /// lost. The first one counts.
+    /// having been told to. Feed first everything that can still be read, of all streams, or a close
+    /// message in there is lost. The first one counts, and none behind
+    /// [`Action::CloseConnection`]. Actions that were not polled are dropped.
     ConnectionClosed {
         /// Why.
         reason: ConnectionLost,
     },
-    /// The time of `poll_timeout` has come. May come early.
+    /// The time of [`Connection::poll_timeout`](crate::Connection::poll_timeout) has come. May come
+    /// early.
     Timeout,
 }
 
-/// What to do on QUIC. Exhaustive: a host that ignores one is wrong.
+/// What to do on QUIC, in the order in which they come. Exhaustive: a host that ignores one is wrong.
 ///
 /// An action on a stream that QUIC does not know any more is to be skipped, except that a
-/// [`Write`](Self::Write) is always answered.
+/// [`Write`](Self::Write) is always answered. Errors of the stack are to be ignored: what they mean
+/// is fed as a fact of its own. More is in the chapter of [`host`](crate::host#the-actions).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Write protocol bytes, then perhaps FIN. Answer with [`Input::Written`], at once or later:
-    /// no second `Write` for this stream comes before the answer.
+    /// Write protocol bytes, until QUIC has them all or refuses, then perhaps FIN. Answer with
+    /// [`Input::Written`], at once or later: no second `Write` for this stream comes before the
+    /// answer.
     Write {
         /// The stream to write to.
         stream: StreamId,
-        /// What to write. May be empty when only the FIN is left.
+        /// What to write. Empty when only the FIN is left: then finish the stream, and write nothing.
         data: Bytes,
         /// Whether to finish the stream once all of `data` was taken.
         fin: bool,
     },
-    /// Read this stream now, while `wants` says so.
+    /// Read this stream now, while [`wants`](crate::Connection::wants) says so: QUIC may have
+    /// signalled its bytes long ago, and will not again.
     Read {
         /// The stream to read.
         stream: StreamId,
     },
-    /// Abandon the sending half.
+    /// Abandon the sending half, and drop what it has not sent.
     Reset {
         /// The stream to reset.
         stream: StreamId,
         /// The code on the wire.
         code: u64,
-        /// Bytes that still have to arrive, for RESET_STREAM_AT; 0 for a plain RESET_STREAM.
+        /// Bytes that still have to arrive, for RESET_STREAM_AT; 0 for a plain RESET_STREAM. Always
+        /// 0 unless [`Transport::reset_stream_at`](crate::Transport::reset_stream_at) is
+        /// [`Support::Yes`](crate::Support::Yes).
         reliable_size: u64,
     },
     /// Ask the peer to abandon its half, and read no more of it.
@@ -139,8 +154,9 @@ pub enum Action {
         /// The code on the wire.
         code: u64,
     },
-    /// Close the connection. The last action: [`Event::ConnectionClosed`] is on its way without a
-    /// further input. Go on transmitting until QUIC has sent it.
+    /// Close the connection, with a CONNECTION_CLOSE of the application's kind (0x1d). The last
+    /// action: [`Event::ConnectionClosed`] is on its way without a further input. Go on transmitting
+    /// until QUIC is drained, or the peer never hears of it.
     CloseConnection {
         /// The application code on the wire.
         code: u64,

@@ -118,6 +118,7 @@ impl fmt::Display for StreamId {
 }
 
 #[cfg(feature = "quinn-proto")]
+#[cfg_attr(docsrs, doc(cfg(feature = "quinn-proto")))]
 impl From<quinn_proto::StreamId> for StreamId {
     fn from(id: quinn_proto::StreamId) -> Self {
         Self(id.into())
@@ -126,6 +127,7 @@ impl From<quinn_proto::StreamId> for StreamId {
 
 /// An id that never exists becomes the last one of its kind, which no connection reaches.
 #[cfg(feature = "quinn-proto")]
+#[cfg_attr(docsrs, doc(cfg(feature = "quinn-proto")))]
 impl From<StreamId> for quinn_proto::StreamId {
     fn from(id: StreamId) -> Self {
         let initiator = match id.initiator() {

@@ -21,7 +21,7 @@
 //! - [`Connection`]: bring your own QUIC. A minimal HTTP/3 endpoint whose only business is
 //!   WebTransport. Its documentation says how to drive it.
 //! - [`session::Session`]: bring your own HTTP/3. One session, which `Connection` uses too.
-//! - [`host`]: adapters to QUIC stacks, behind features.
+//! - [`host`]: adapters to QUIC stacks, behind features, and a chapter on how to write one.
 //!
 //! # A session from its request to its end
 //!
@@ -39,7 +39,8 @@
 //! let now = Instant::now();
 //! let mut server = Connection::server(Arc::new(Config::default()));
 //! // QUIC is connected, and stream 3 is the unidirectional one that we have just opened.
-//! server.start(now, 3.into(), Transport::new(Support::Yes));
+//! server.start(now, Transport::new(Support::Yes));
+//! server.protocol_stream().expect("the control stream is missing").bind(3.into());
 //!
 //! let mut feed = |server: &mut Connection, stream: u64, data: &'static [u8], fin: bool| {
 //!     let data = Bytes::from_static(data);
@@ -144,7 +145,7 @@ pub use close::{
     Origin, Violation,
 };
 pub use config::{Config, Deadlines, Dialect, Dialects, FlowControl, Limits, Support, Transport};
-pub use connection::{ConnectPermit, Connection, GreasePermit, OpenPermit};
+pub use connection::{ConnectPermit, Connection, OpenPermit, ProtocolStreamPermit};
 pub use error::{
     AnswerError, ConnectError, DatagramError, InvalidExport, InvalidProtocol, InvalidRequest,
     NotASessionId, OpenError, SendError, StreamClosed,

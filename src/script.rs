@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::{Action, Event, Input, Protocol, Side};
+use crate::{Action, Event, Input, Protocol, Side, StreamId};
 #[cfg(feature = "trace")]
 use crate::{Output, trace::Step};
 
@@ -30,6 +30,8 @@ pub struct Script {
     lines: Vec<String>,
 }
 
+#[cfg(feature = "trace")]
+const MISSED: &str = "what came before was not recorded";
 /// So many bytes are shown of each piece.
 const SHOWN: usize = 24;
 
@@ -121,6 +123,24 @@ fn fin(fin: bool) -> &'static str {
     if fin { ", FIN" } else { "" }
 }
 
+/// The line of a reset that goes out, behind as much payload as is to be delivered all the same.
+fn reset(
+    f: &mut fmt::Formatter<'_>,
+    stream: StreamId,
+    code: u64,
+    reliable_size: u64,
+) -> fmt::Result {
+    write!(f, "Reset {stream}: {code:#x}")?;
+    match reliable_size {
+        0 => Ok(()),
+        _ => write!(f, " behind {reliable_size} bytes"),
+    }
+}
+
+fn stop_sending(f: &mut fmt::Formatter<'_>, stream: StreamId, code: u64) -> fmt::Result {
+    write!(f, "StopSending {stream}: {code:#x}")
+}
+
 impl Display for In<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
@@ -154,12 +174,10 @@ impl Display for In<'_> {
 impl Display for Command<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Step::Missed => write!(f, "what came before was not recorded"),
-            Step::Grease { bound } => write!(f, "grease {bound}"),
-            Step::Start {
-                control, transport, ..
-            } => {
-                write!(f, "start {control}: datagrams {:?}", transport.datagrams)
+            Step::Missed => write!(f, "{MISSED}"),
+            Step::ProtocolStream { bound } => write!(f, "protocol stream {bound}"),
+            Step::Start { transport, .. } => {
+                write!(f, "start: datagrams {:?}", transport.datagrams)
             }
             Step::Input(input) => In(input).fmt(f),
             Step::Poll { times } => write!(f, "poll: {times} times"),
@@ -215,14 +233,9 @@ impl Display for Out<'_> {
             Action::Reset {
                 stream,
                 code,
-                reliable_size: 0,
-            } => write!(f, "Reset {stream}: {code:#x}"),
-            Action::Reset {
-                stream,
-                code,
                 reliable_size,
-            } => write!(f, "Reset {stream}: {code:#x} behind {reliable_size} bytes"),
-            Action::StopSending { stream, code } => write!(f, "StopSending {stream}: {code:#x}"),
+            } => reset(f, *stream, *code, *reliable_size),
+            Action::StopSending { stream, code } => stop_sending(f, *stream, *code),
             Action::CloseConnection { code, reason } => {
                 write!(f, "CloseConnection: {code:#x} {reason:?}")
             }

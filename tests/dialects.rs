@@ -14,30 +14,12 @@
 mod support;
 
 use http::StatusCode;
-use support::*;
+use support::{setting::*, *};
 use webtransport_session::{
     Action, AnswerError, CloseReason, Config, ConnectError, ConnectionLost, Dialect, Dialects, Dir,
     Event, Http3Error, Output, Protocol, Rejection, Request, Requirement, Response, SessionId,
     Side, StreamId, Support, Transport, Violation,
 };
-
-const DIALECTS: [Dialect; 4] = [
-    Dialect::Draft02,
-    Dialect::Draft07,
-    Dialect::Draft14,
-    Dialect::Draft16,
-];
-
-const ENABLE_CONNECT_PROTOCOL: u64 = 0x08;
-const DATAGRAM: u64 = 0x33;
-const DATAGRAM_DRAFT04: u64 = 0xff_d277;
-const ENABLED_02: u64 = 0x2b60_3742;
-const MAX_SESSIONS_04: u64 = 0x2b60_3743;
-const MAX_SESSIONS_07: u64 = 0xc671_706a;
-const MAX_SESSIONS_13: u64 = 0x14e9_cd29;
-const ENABLED_16: u64 = 0x2c7c_f000;
-const LIMITS: [u64; 3] = [0x2b61, 0x2b64, 0x2b65];
-const WT_REQUIREMENTS_NOT_MET: u64 = 0x212c_0d48;
 
 // ---- what each role sends
 
@@ -57,8 +39,7 @@ fn hex(text: &str) -> Vec<u8> {
 fn announced(side: Side, config: Config) -> Vec<u8> {
     let mut rig = Rig::before_start(side, config, Dialect::Draft16);
     let control = StreamId::new(side, Dir::Uni, 0);
-    rig.connection
-        .start(rig.now, control, Transport::new(Support::Yes));
+    rig.start(Transport::new(Support::Yes));
     let outputs = rig.outputs();
     let [Output::Action(Action::Write { stream, data, .. })] = &outputs[..] else {
         panic!("{outputs:?}");
@@ -144,16 +125,6 @@ fn dialect(event: &Event) -> Option<Dialect> {
     match event {
         Event::Ready(negotiated) => negotiated.dialect,
         other => panic!("{other:?}"),
-    }
-}
-
-/// The setting by which a peer is known to speak a dialect.
-fn codepoint(dialect: Dialect) -> (u64, u64) {
-    match dialect {
-        Dialect::Draft02 => (ENABLED_02, 1),
-        Dialect::Draft07 => (MAX_SESSIONS_07, 1),
-        Dialect::Draft14 => (MAX_SESSIONS_13, 1),
-        Dialect::Draft16 => (ENABLED_16, 1),
     }
 }
 
@@ -358,14 +329,22 @@ fn transport(datagrams: Support, peer_reset_stream_at: Support) -> Transport {
     transport
 }
 
+/// Whether it wants RFC 9297's datagrams, and resets that deliver the stream header (§3.1).
+fn is_new(dialect: Dialect) -> bool {
+    matches!(dialect, Dialect::Draft14 | Dialect::Draft16)
+}
+
+fn another(dialect: Dialect) -> Dialect {
+    match dialect {
+        Dialect::Draft02 => Dialect::Draft16,
+        _ => Dialect::Draft02,
+    }
+}
+
 #[test]
 fn a_client_needs_the_first_thing_that_is_missing() {
     let none = || transport(Support::No, Support::No);
     for dialect in DIALECTS {
-        let other = match dialect {
-            Dialect::Draft02 => Dialect::Draft16,
-            _ => Dialect::Draft02,
-        };
         let missing = |transport, entries: Entries<'_>| {
             missing(Side::Client, speaking(dialect), transport, entries)
         };
@@ -375,10 +354,9 @@ fn a_client_needs_the_first_thing_that_is_missing() {
             (DATAGRAM, 1),
         ];
         let is_02 = dialect == Dialect::Draft02;
-        let is_new = matches!(dialect, Dialect::Draft14 | Dialect::Draft16);
 
         assert_eq!(missing(none(), &[]), Some(Requirement::WebTransport));
-        let others = [codepoint(other)];
+        let others = [codepoint(another(dialect))];
         assert_eq!(missing(none(), &others), Some(Requirement::Dialect));
         // Draft 02 has no setting for it; the others do.
         let after_dialect = match is_02 {
@@ -395,7 +373,7 @@ fn a_client_needs_the_first_thing_that_is_missing() {
         );
         assert_eq!(
             missing(no_reset(), &enough),
-            is_new.then_some(Requirement::ResetStreamAt)
+            is_new(dialect).then_some(Requirement::ResetStreamAt)
         );
     }
 }
@@ -404,17 +382,12 @@ fn a_client_needs_the_first_thing_that_is_missing() {
 fn a_server_needs_the_first_thing_that_is_missing() {
     let none = || transport(Support::No, Support::No);
     for dialect in DIALECTS {
-        let other = match dialect {
-            Dialect::Draft02 => Dialect::Draft16,
-            _ => Dialect::Draft02,
-        };
         let missing = |transport, entries: Entries<'_>| {
             missing(Side::Server, speaking(dialect), transport, entries)
         };
         let enough = [codepoint(dialect), (DATAGRAM, 1)];
-        let is_new = matches!(dialect, Dialect::Draft14 | Dialect::Draft16);
 
-        let others = [codepoint(other)];
+        let others = [codepoint(another(dialect))];
         assert_eq!(missing(none(), &others), Some(Requirement::Dialect));
         // Drafts 09 to 12 have clients say nothing: the request tells.
         assert_eq!(missing(none(), &[]), Some(Requirement::Datagrams));
@@ -423,44 +396,61 @@ fn a_server_needs_the_first_thing_that_is_missing() {
         let no_reset = || transport(Support::Yes, Support::No);
         assert_eq!(
             missing(no_reset(), &enough),
-            is_new.then_some(Requirement::ResetStreamAt)
+            is_new(dialect).then_some(Requirement::ResetStreamAt)
         );
         assert_eq!(missing(no_reset(), &enough[1..]), None);
     }
 }
 
+/// A client that announces no dialect shows by its token that it needs what it has not.
 #[test]
 fn what_a_request_needs_of_a_client_that_announces_nothing_is_asked_when_it_comes() {
     // §3.1: "the server MUST treat all established and newly incoming WebTransport sessions as
     // malformed"
-    let cases: [(Support, Entries<'_>, &str, bool); 6] = [
-        (Support::Unknown, &[(DATAGRAM, 1)], "webtransport-h3", true),
-        (Support::No, &[(DATAGRAM, 1)], "webtransport-h3", false),
-        (
-            Support::Yes,
-            &[(DATAGRAM_DRAFT04, 1)],
-            "webtransport-h3",
-            false,
-        ),
-        (Support::No, &[(DATAGRAM, 1)], "webtransport", true),
-        (Support::No, &[(DATAGRAM_DRAFT04, 1)], "webtransport", true),
-        (Support::Yes, &[(DATAGRAM, 1)], "webtransport", true),
+    let cases: [(Support, u64, &str, bool); 6] = [
+        (Support::Unknown, DATAGRAM, "webtransport-h3", true),
+        (Support::No, DATAGRAM, "webtransport-h3", false),
+        (Support::Yes, DATAGRAM_DRAFT04, "webtransport-h3", false),
+        (Support::No, DATAGRAM, "webtransport", true),
+        (Support::No, DATAGRAM_DRAFT04, "webtransport", true),
+        (Support::Yes, DATAGRAM, "webtransport", true),
     ];
-    for (reset_stream_at, entries, token, is_taken) in cases {
-        let transport = transport(Support::Yes, reset_stream_at);
-        let (mut rig, event) = negotiate(Side::Server, Config::default(), transport, entries);
-        assert_eq!(dialect(&event), None);
-        rig.feed(CONNECT, &connect_request(token));
-        let outputs = rig.outputs();
-        if is_taken {
-            let requested = matches!(outputs[..], [Output::Event(Event::SessionRequested { .. })]);
-            assert!(requested, "{outputs:?}");
-        } else {
-            let refused = [
-                reset(CONNECT, H3_MESSAGE_ERROR),
-                stop_sending(CONNECT, H3_MESSAGE_ERROR),
-            ];
-            assert_eq!(outputs, refused, "{token}");
+    for (reset_stream_at, datagrams, token, is_taken) in cases {
+        // The other way round, the request waits for the SETTINGS.
+        for settings_first in [true, false] {
+            let transport = transport(Support::Yes, reset_stream_at);
+            let mut rig =
+                Rig::started(Side::Server, Config::default(), Dialect::Draft16, transport);
+            let control = rig.peer_control();
+            let settings = [vec![0x00], settings(&[(datagrams, 1)])].concat();
+            let mut flights = [(control, settings), (CONNECT, connect_request(token))];
+            if !settings_first {
+                flights.reverse();
+            }
+            let mut outputs = Vec::new();
+            for (stream, bytes) in flights {
+                rig.feed(stream, &bytes);
+                outputs.extend(rig.outputs());
+            }
+            let is_event = |output: &Output| matches!(output, Output::Event(_));
+            let (events, actions): (Vec<_>, Vec<_>) = outputs.into_iter().partition(is_event);
+            let case = format!("{token}, {reset_stream_at:?}, SETTINGS first: {settings_first}");
+            let Some((Output::Event(ready), told)) = events.split_first() else {
+                panic!("{case}: {events:?}");
+            };
+            assert_eq!(dialect(ready), None, "{case}");
+            if is_taken {
+                let requested = matches!(told, [Output::Event(Event::SessionRequested { .. })]);
+                assert!(requested, "{case}: {told:?}");
+                assert_eq!(actions, [], "{case}");
+            } else {
+                let refused = [
+                    reset(CONNECT, H3_MESSAGE_ERROR),
+                    stop_sending(CONNECT, H3_MESSAGE_ERROR),
+                ];
+                assert_eq!(actions, refused, "{case}");
+                assert_eq!(told, [], "{case}");
+            }
         }
     }
 }
@@ -483,61 +473,22 @@ fn what_is_unknown_never_fails() {
 #[test]
 fn datagrams_of_the_older_draft_will_do_in_older_dialects() {
     both_roles(|side| {
-        let yes = || transport(Support::Yes, Support::Yes);
-        for dialect in [Dialect::Draft02, Dialect::Draft07] {
+        for dialect in DIALECTS {
             let entries = [
                 codepoint(dialect),
                 (DATAGRAM_DRAFT04, 1),
                 (ENABLE_CONNECT_PROTOCOL, 1),
             ];
-            assert_eq!(missing(side, Config::default(), yes(), &entries), None);
-        }
-        // §3.1 wants the one of RFC 9297. A peer between the two is taken as it is.
-        for dialect in [Dialect::Draft14, Dialect::Draft16] {
-            let entries = [
-                codepoint(dialect),
-                (DATAGRAM_DRAFT04, 1),
-                (ENABLE_CONNECT_PROTOCOL, 1),
-            ];
-            let missing = missing(side, speaking(dialect), yes(), &entries);
-            assert_eq!(missing, Some(Requirement::Datagrams), "{dialect:?}");
+            // §3.1 wants the one of RFC 9297. A peer between the two is taken as it is.
+            let (config, expected) = match is_new(dialect) {
+                true => (speaking(dialect), Some(Requirement::Datagrams)),
+                false => (Config::default(), None),
+            };
+            let yes = transport(Support::Yes, Support::Yes);
+            let missing = missing(side, config, yes, &entries);
+            assert_eq!(missing, expected, "{dialect:?}");
         }
     });
-}
-
-/// A client that announces no dialect shows by its token that it needs what it has not.
-#[test]
-fn a_request_of_a_dialect_that_needs_more_of_quic_is_malformed() {
-    let entries = [(DATAGRAM, 1)];
-    for (token, is_new) in [("webtransport-h3", true), ("webtransport", false)] {
-        for held in [false, true] {
-            let lacking = transport(Support::Yes, Support::No);
-            let config = Config::default();
-            let mut rig = Rig::started(Side::Server, config, Dialect::Draft16, lacking);
-            let theirs = [vec![0x00], settings(&entries)].concat();
-            let request = connect_request(token);
-            match held {
-                true => {
-                    rig.feed(CONNECT, &request);
-                    rig.feed(rig.peer_control(), &theirs);
-                }
-                false => {
-                    rig.feed(rig.peer_control(), &theirs);
-                    rig.feed(CONNECT, &request);
-                }
-            }
-            let outputs = rig.outputs();
-            let is_requested =
-                |output: &Output| matches!(output, Output::Event(Event::SessionRequested { .. }));
-            assert_eq!(outputs.iter().any(is_requested), !is_new, "{token}");
-            let malformed = [
-                reset(CONNECT, H3_MESSAGE_ERROR),
-                stop_sending(CONNECT, H3_MESSAGE_ERROR),
-            ];
-            let refused = malformed.iter().all(|action| outputs.contains(action));
-            assert_eq!(refused, is_new, "{token}");
-        }
-    }
 }
 
 #[test]
@@ -682,14 +633,7 @@ fn a_client_says_its_origin_where_it_has_one() {
 /// A server that has read a CONNECT with these fields beside its own.
 fn server_asked(dialect: Dialect, more: &[(&str, &str)]) -> (Rig, SessionId, Request) {
     let mut rig = Rig::with(Side::Server, speaking(dialect), dialect);
-    let pseudo = [
-        (":method", "CONNECT"),
-        (":protocol", rig.token()),
-        (":scheme", "https"),
-        (":authority", "example.org"),
-        (":path", "/game"),
-    ];
-    rig.feed(CONNECT, &headers(&[&pseudo, more].concat()));
+    rig.feed(CONNECT, &connect_request_with(rig.token(), more));
     let mut events = rig.events();
     let Some(Event::SessionRequested { session, request }) = events.pop() else {
         panic!("{events:?}");

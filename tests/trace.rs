@@ -12,11 +12,12 @@ use std::{
 };
 
 use bytes::Bytes;
+use fastrand::Rng;
 use webtransport_session::{
     Action, Config, Connection, Dir, Event, Input, Output, Rejection, Request, Response, SessionId,
     Side, StreamId, Support, Transport,
     testing::{Ending, Link, Pair},
-    trace::{Header, Problem, Reader, Record, Replay, Step, Writer},
+    trace::{Calls, Header, Problem, Reader, Record, Replay, Step, Writer},
 };
 
 #[path = "trace/sessions.rs"]
@@ -28,37 +29,15 @@ const MARK: u8 = 0xa7;
 
 // ---- a run that uses everything
 
-/// Numbers as good as by chance, the same for the same seed.
-struct Dice(u64);
-
-impl Dice {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap() % limit
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
-}
-
 /// Both ends from their beginning, recorded.
 fn recorded(pair: &mut Pair, configs: [&Config; 2]) {
     let now = pair.now();
     for (side, config) in SIDES.into_iter().zip(configs) {
         let mut connection = connection(&Header::new(side, config.clone()));
         connection.set_recording(true);
-        connection.start(
-            now,
-            StreamId::new(side, Dir::Uni, 0),
-            Transport::new(Support::Yes),
-        );
+        connection.start(now, Transport::new(Support::Yes));
+        let permit = connection.protocol_stream().unwrap();
+        permit.bind(StreamId::new(side, Dir::Uni, 0));
         pair.end(side).machine = connection;
     }
 }
@@ -66,7 +45,7 @@ fn recorded(pair: &mut Pair, configs: [&Config; 2]) {
 /// A pair, what it did by chance, and what it told.
 struct Run {
     pair: Pair,
-    dice: Dice,
+    dice: Rng,
     configs: [Config; 2],
     events: [Vec<Event>; 2],
     sessions: Vec<SessionId>,
@@ -95,7 +74,7 @@ impl Run {
         recorded(&mut pair, [&configs[0], &configs[1]]);
         Self {
             pair,
-            dice: Dice::new(seed),
+            dice: Rng::with_seed(seed),
             configs,
             events: [Vec::new(), Vec::new()],
             sessions: Vec::new(),
@@ -111,7 +90,7 @@ impl Run {
             run.turn();
             run.listen();
         }
-        let side = run.dice.pick(&SIDES);
+        let side = run.dice.choice(SIDES).unwrap();
         match seed % 5 {
             0 => run.pair.shutdown(side, 3, "closing time"),
             1 => run.pair.close_connection(side, 9, "enough"),
@@ -129,13 +108,13 @@ impl Run {
     }
 
     fn turn(&mut self) {
-        let (now, side) = (self.pair.now(), self.dice.pick(&SIDES));
+        let (now, side) = (self.pair.now(), self.dice.choice(SIDES).unwrap());
         let session = self.session();
         let stream = self.stream();
-        let dir = self.dice.pick(&[Dir::Bi, Dir::Uni]);
-        let code = u32::try_from(self.dice.below(1000)).unwrap();
-        let payload = vec![MARK; 1 + self.dice.below(200)];
-        match self.dice.below(27) {
+        let dir = self.dice.choice([Dir::Bi, Dir::Uni]).unwrap();
+        let code = self.dice.u32(..1000);
+        let payload = vec![MARK; 1 + self.dice.usize(..200)];
+        match self.dice.usize(..27) {
             0 => {
                 let mut request = Request::new("https://example.org/a?b".parse().unwrap())
                     .protocols(["p".try_into().unwrap()]);
@@ -169,7 +148,7 @@ impl Run {
             // Tells of those that were refused, and of permits that were dropped.
             23 => self.pair.send_as(side, Input::StreamsAvailable { dir }),
             _ => {
-                let millis = u64::try_from(self.dice.below(60)).unwrap();
+                let millis = self.dice.u64(..60);
                 self.pair.wait(Duration::from_millis(millis));
             }
         }
@@ -181,7 +160,8 @@ impl Run {
         let stream = StreamId::new(side, Dir::Uni, 100 + self.foreign);
         let head = self
             .dice
-            .pick(&[&b"\x21"[..], b"\x40\x54\x00", b"\x40\x54\x04"]);
+            .choice([&b"\x21"[..], b"\x40\x54\x00", b"\x40\x54\x04"])
+            .unwrap();
         let data = [head, payload].concat().into();
         let fin = self.foreign % 2 == 0;
         self.pair
@@ -190,13 +170,13 @@ impl Run {
 
     fn session(&mut self) -> SessionId {
         let bogus = SessionId::try_from(StreamId::from(8)).unwrap();
-        let at = self.dice.below(self.sessions.len() + 1);
+        let at = self.dice.usize(..self.sessions.len() + 1);
         self.sessions.get(at).copied().unwrap_or(bogus)
     }
 
     fn stream(&mut self) -> StreamId {
-        let at = self.dice.below(self.streams.len() + 1);
-        let bogus = u64::try_from(self.dice.below(40)).unwrap();
+        let at = self.dice.usize(..self.streams.len() + 1);
+        let bogus = self.dice.u64(..40);
         self.streams.get(at).copied().unwrap_or(bogus.into())
     }
 
@@ -208,7 +188,7 @@ impl Run {
                 match &event {
                     Event::StreamOpened { stream, .. } => self.streams.push(*stream),
                     Event::SessionRequested { session, .. } => {
-                        let (session, answer) = (*session, self.dice.below(6));
+                        let (session, answer) = (*session, self.dice.usize(..6));
                         let server = self.connection(side);
                         match answer {
                             0 => {}
@@ -245,7 +225,11 @@ impl Run {
 
 fn written(header: &Header, records: &[Record], payload: bool) -> Vec<u8> {
     let writer = Writer::new(Vec::new(), header.side, &header.config).unwrap();
-    let mut writer = writer.with_payload(payload);
+    with_records(writer.with_payload(payload), records)
+}
+
+/// Writes these, and gives the file.
+fn with_records<S: Calls>(mut writer: Writer<Vec<u8>, S>, records: &[Record<S>]) -> Vec<u8> {
     // In two pieces, as a server would.
     let (front, back) = records.split_at(records.len() / 2);
     writer.write(front).unwrap();
@@ -376,14 +360,14 @@ fn a_replay_from_a_file_gives_what_the_pair_gave() {
     kinds.sort_unstable();
     kinds.dedup();
     // All but what no pair calls, and what is never recorded.
-    assert_eq!(kinds.len(), 22, "{kinds:?}");
+    assert_eq!(kinds.len(), 23, "{kinds:?}");
 }
 
 /// Which call, and what became of it.
 fn kind(record: &Record) -> &'static str {
     match &record.step {
         Step::Start { .. } => "start",
-        Step::Grease { .. } => "grease",
+        Step::ProtocolStream { .. } => "protocol stream",
         Step::Missed => "missed",
         Step::Input(_) => "input",
         Step::Poll { .. } => "poll",
@@ -433,7 +417,7 @@ fn any_calls_in_any_order_are_replayed_byte_for_byte() {
     let mut polls = 0;
     for seed in 0..300 {
         let mut run = Run::play(seed);
-        let mut dice = Dice::new(seed + 1000);
+        let mut dice = Rng::with_seed(seed + 1000);
         for side in SIDES {
             let (header, records) = run.take(side);
             let mut live = connection(&header);
@@ -470,13 +454,13 @@ fn connection(header: &Header) -> Connection {
 }
 
 /// Steps that are left out, come twice, change places or go to another stream.
-fn shaken(dice: &mut Dice, records: Vec<Record>) -> Vec<Record> {
+fn shaken(dice: &mut Rng, records: Vec<Record>) -> Vec<Record> {
     let mut shaken = Vec::new();
     for record in records {
-        match dice.below(30) {
+        match dice.usize(..30) {
             0 => {}
             1 => shaken.extend([record.clone(), record]),
-            2 => shaken.insert(dice.below(shaken.len() + 1), record),
+            2 => shaken.insert(dice.usize(..shaken.len() + 1), record),
             3 => {
                 let mut record = record;
                 if let Step::Input(Input::StreamData { stream, .. })
@@ -489,7 +473,7 @@ fn shaken(dice: &mut Dice, records: Vec<Record>) -> Vec<Record> {
                     ..
                 } = &mut record.step
                 {
-                    *stream = u64::try_from(dice.below(24)).unwrap().into();
+                    *stream = dice.u64(..24).into();
                 }
                 shaken.push(record);
             }
@@ -500,12 +484,12 @@ fn shaken(dice: &mut Dice, records: Vec<Record>) -> Vec<Record> {
 }
 
 /// Makes the calls, with some polls of the other kind.
-fn applied(live: &mut Connection, records: Vec<Record>, dice: &mut Dice) -> Vec<Output> {
+fn applied(live: &mut Connection, records: Vec<Record>, dice: &mut Rng) -> Vec<Output> {
     let now = now();
     let mut outputs = Vec::new();
     for record in records {
         let at = now + record.at;
-        if dice.below(4) == 0 {
+        if dice.usize(..4) == 0 {
             outputs.extend(Step::PollAction { times: 1 }.apply(at, live));
         }
         outputs.extend(record.step.apply(at, live));
@@ -626,7 +610,7 @@ fn a_hostile_file_is_replayed_without_harm() {
     let max = u64::MAX;
     let records = [
         format!(
-            r#"{{"at":{max},"step":{{"Start":{{"control":{max},"transport":{{"datagrams":"No","reset_stream_at":"Yes","peer_reset_stream_at":"No","final_size":true,"stream_receive_window":{max}}}}}}}}}"#
+            r#"{{"at":{max},"step":{{"Start":{{"transport":{{"datagrams":"No","reset_stream_at":"Yes","peer_reset_stream_at":"No","stream_receive_window":{max}}}}}}}}}"#
         ),
         format!(r#"{{"at":0,"step":{{"Poll":{{"times":{max}}}}}}}"#),
         format!(r#"{{"at":1,"step":{{"Credit":{{"stream":{max},"spent":{max}}}}}}}"#),
@@ -688,8 +672,9 @@ fn grease_and_remembered_settings_are_in_the_recording() {
     transport.early_data_accepted = true;
     #[expect(clippy::disallowed_methods, reason = "an origin; only offsets matter")]
     let now = Instant::now();
-    client.start(now, 2.into(), transport);
-    client.grease().unwrap().bind(6.into());
+    client.start(now, transport);
+    client.protocol_stream().unwrap().bind(2.into());
+    client.protocol_stream().unwrap().bind(6.into());
     // Fewer sessions than it had said.
     let mut pair = Pair::with(Config::default(), server(1), Link::perfect());
     pair.server.machine.set_recording(true);

@@ -115,7 +115,7 @@ fn code_and_message(lost: &ConnectionLost) -> (Option<u64>, Option<String>) {
             let message = String::from_utf8_lossy(reason).into_owned();
             (Some(*code), Some(message))
         }
-        ConnectionLost::Local { code } => (Some(*code), None),
+        ConnectionLost::Local { code } => (*code, None),
         ConnectionLost::Http3(error) => (Some(error.code()), None),
         ConnectionLost::IdleTimeout
         | ConnectionLost::StatelessReset

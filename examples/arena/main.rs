@@ -65,7 +65,8 @@ fn main() -> ExitCode {
     })
 }
 
-/// One line for people. Where even that cannot be written, the exit status has to do.
+/// One line for people. Where even that cannot be written the arena goes on, or its exit status has
+/// to do.
 fn complain(about: &dyn std::fmt::Display) {
     let _unheard = writeln!(io::stderr(), "arena: {about}");
 }

@@ -86,12 +86,10 @@ impl Net {
 
     /// The next event of any connection. Poll until there is none: only then is everything sent.
     pub(crate) fn poll(&mut self, now: Instant) -> Option<(PeerId, Event)> {
-        let mut event = self.endpoint.poll(now);
+        let event = self.endpoint.poll(now);
         if let (None, Some(traces)) = (&event, &mut self.traces) {
             // Before the last packet is out: then a connection is forgotten.
             traces.write(&mut self.endpoint);
-            // Whoever was looked at is to be polled, and has nothing new.
-            event = self.endpoint.poll(now);
         }
         if event.is_none() {
             self.to_send.clear();

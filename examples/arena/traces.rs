@@ -15,7 +15,7 @@ use webtransport_session::{
     trace::Writer,
 };
 
-use crate::{Failure, clock};
+use crate::{Failure, clock, complain};
 
 /// Whether what players send is recorded too, or zeros in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,27 +59,27 @@ impl Traces {
                 connection.set_recording(true);
                 self.files.insert(id, writer);
             }
-            Err(error) => eprintln!("arena: no trace of connection {id}: {error}"),
+            Err(error) => complain(&format_args!("no trace of connection {id}: {error}")),
         }
     }
 
     /// Writes what was recorded since the last time.
     pub(crate) fn write(&mut self, endpoint: &mut Endpoint) {
         self.files.retain(|&id, writer| {
-            let Some(peer) = endpoint.peer(id) else {
-                return false;
-            };
-            let connection = peer.sessions();
-            let records = connection.take_trace();
+            let records = endpoint.take_trace(id);
             if records.is_empty() {
                 return true;
             }
-            let written = writer.write(&records);
-            if let Err(error) = &written {
-                eprintln!("arena: the trace of connection {id} ends here: {error}");
-                connection.set_recording(false);
+            let Err(error) = writer.write(&records) else {
+                return true;
+            };
+            complain(&format_args!(
+                "the trace of connection {id} ends here: {error}"
+            ));
+            if let Some(peer) = endpoint.peer(id) {
+                peer.sessions().set_recording(false);
             }
-            written.is_ok()
+            false
         });
     }
 

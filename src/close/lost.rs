@@ -10,7 +10,9 @@ use crate::wire::error_code as code;
 /// Why a connection is over.
 ///
 /// A host reports all but `Http3`, and `HandshakeFailed` need not be: what is lost before `start`
-/// counts as that. `Display` is one line for a log, with the peer's text escaped.
+/// counts as that. Where a stack does not tell two of them apart, the truth is `Unknown`; what of a
+/// stack is which is in the chapter of [`host`](crate::host#why-the-connection-is-over). `Display` is
+/// one line for a log, with the peer's text escaped.
 ///
 /// ```
 /// use webtransport_session::ConnectionLost;
@@ -22,15 +24,15 @@ use crate::wire::error_code as code;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ConnectionLost {
-    /// The peer's HTTP/3 or application closed it.
+    /// The peer's HTTP/3 or application closed it: CONNECTION_CLOSE of type 0x1d.
     PeerApplication {
         /// The code on the wire; one of HTTP/3 (RFC 9114 §8.1).
         code: u64,
-        /// The peer's words, in no certain encoding.
+        /// The peer's words, in no certain encoding. Empty where the stack does not keep them.
         #[cfg_attr(feature = "serde", serde(with = "crate::hex"))]
         reason: Bytes,
     },
-    /// The peer's QUIC closed it.
+    /// The peer's QUIC closed it: CONNECTION_CLOSE of type 0x1c.
     PeerTransport {
         /// The code on the wire; one of QUIC (RFC 9000 §20.1).
         code: u64,
@@ -46,10 +48,11 @@ pub enum ConnectionLost {
         #[cfg_attr(feature = "serde", serde(with = "crate::hex"))]
         reason: Bytes,
     },
-    /// We closed it: with `shutdown`, because it was idle, or the host without being told to.
+    /// We closed it: with `shutdown`, because it was idle, or the host without being told to. Only
+    /// this last one is reported; few stacks give a sign of it.
     Local {
-        /// The application code on the wire.
-        code: u64,
+        /// The application code on the wire; `None` where the stack does not tell.
+        code: Option<u64>,
     },
     /// The peer broke HTTP/3, and we closed it.
     Http3(Http3Error),
@@ -62,7 +65,7 @@ pub enum ConnectionLost {
     HandshakeFailed,
     /// The two ends have no version of QUIC in common.
     VersionMismatch,
-    /// The stack cannot tell.
+    /// It is over, and the stack cannot tell why.
     Unknown,
 }
 
@@ -142,7 +145,8 @@ impl fmt::Display for ConnectionLost {
                 write!(f, "closed by our QUIC with code {code:#x}")?;
                 quote(f, &String::from_utf8_lossy(reason))
             }
-            Self::Local { code } => write!(f, "closed by us with code {code:#x}"),
+            Self::Local { code: Some(code) } => write!(f, "closed by us with code {code:#x}"),
+            Self::Local { code: None } => f.write_str("closed by us"),
             Self::Http3(error) => {
                 write!(f, "the peer broke HTTP/3: {error} ({})", error.section())
             }
@@ -156,8 +160,9 @@ impl fmt::Display for ConnectionLost {
 }
 
 /// `TransportError` and `CidsExhausted` are `LocalTransport`, the latter as INTERNAL_ERROR;
-/// `LocallyClosed`, which quinn does not report by itself, is `Local` with code 0.
+/// `LocallyClosed`, which quinn does not report by itself, is `Local` without a code.
 #[cfg(feature = "quinn-proto")]
+#[cfg_attr(docsrs, doc(cfg(feature = "quinn-proto")))]
 impl From<quinn_proto::ConnectionError> for ConnectionLost {
     fn from(error: quinn_proto::ConnectionError) -> Self {
         use quinn_proto::{ConnectionError, TransportErrorCode};
@@ -177,7 +182,7 @@ impl From<quinn_proto::ConnectionError> for ConnectionLost {
             },
             ConnectionError::Reset => Self::StatelessReset,
             ConnectionError::TimedOut => Self::IdleTimeout,
-            ConnectionError::LocallyClosed => Self::Local { code: 0 },
+            ConnectionError::LocallyClosed => Self::Local { code: None },
             ConnectionError::CidsExhausted => Self::LocalTransport {
                 code: TransportErrorCode::INTERNAL_ERROR.into(),
                 reason: Bytes::from_static(b"connection ids exhausted"),
@@ -248,6 +253,27 @@ impl Http3Error {
             Self::ExcessiveLoad => code::H3_EXCESSIVE_LOAD,
             Self::General => code::H3_GENERAL_PROTOCOL_ERROR,
         }
+    }
+
+    /// The error of a code, where there is one.
+    #[cfg(feature = "h3")]
+    pub(crate) fn from_code(code: u64) -> Option<Self> {
+        let each = [
+            Self::MissingSettings,
+            Self::Settings,
+            Self::FrameUnexpected,
+            Self::Frame,
+            Self::Id,
+            Self::ClosedCriticalStream,
+            Self::StreamCreation,
+            Self::Datagram,
+            Self::QpackDecompression,
+            Self::QpackEncoderStream,
+            Self::QpackDecoderStream,
+            Self::ExcessiveLoad,
+            Self::General,
+        ];
+        each.into_iter().find(|error| error.code() == code)
     }
 
     /// Where the rule stands, or where most of the rules of this code do.

@@ -45,7 +45,7 @@ fn reasons() -> Vec<CloseReason> {
             code: 0x100,
             reason: "".into(),
         }),
-        CloseReason::ConnectionLost(ConnectionLost::Local { code: 0x100 }),
+        CloseReason::ConnectionLost(ConnectionLost::Local { code: Some(0x100) }),
         CloseReason::ConnectionLost(ConnectionLost::IdleTimeout),
     ]
 }

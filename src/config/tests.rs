@@ -87,7 +87,6 @@ fn a_transport_is_taken_for_no_more_than_was_said() {
     assert_eq!(transport.datagrams, Support::Yes);
     assert_eq!(transport.reset_stream_at, Support::Unknown);
     assert_eq!(transport.peer_reset_stream_at, Support::Unknown);
-    assert!(!transport.final_size);
     assert_eq!(transport.stream_receive_window, 1_250_000);
 }
 
@@ -100,8 +99,7 @@ fn a_configuration_can_be_shared_between_threads() {
 #[cfg(feature = "serde")]
 #[test]
 fn a_transport_is_stored_and_read() {
-    let mut transport = Transport::new(Support::No);
-    transport.final_size = true;
+    let transport = Transport::new(Support::No);
     let stored = serde_json::to_string(&transport).unwrap();
     assert_eq!(
         serde_json::from_str::<Transport>(&stored).unwrap(),

@@ -268,8 +268,8 @@ impl Connection {
         }
     }
 
-    /// The largest payload that fits, in bytes. `quic_max`: what QUIC takes in one DATAGRAM frame.
-    /// `None`: the session is not open, or nothing fits.
+    /// The largest payload that fits, in bytes. `quic_max`: what QUIC takes in one DATAGRAM frame now,
+    /// in bytes of the frame's payload. `None`: the session is not open, or nothing fits.
     #[must_use]
     pub fn max_datagram_payload(&self, session: SessionId, quic_max: usize) -> Option<usize> {
         let permit = self.datagram(session).ok()?;

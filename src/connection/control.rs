@@ -27,19 +27,30 @@ pub(crate) const QPACK_DECODER: u64 = 0x03;
 impl Connection {
     // ---- ours
 
+    /// The control stream first of all.
+    pub(super) fn bind_protocol_stream(&mut self, stream: StreamId) {
+        if self.control.is_some() {
+            self.bind_grease(stream);
+        } else {
+            self.bind_control(stream);
+            self.negotiate();
+            self.settle();
+        }
+    }
+
     /// Sends the stream type and our SETTINGS.
-    pub(super) fn open_control(&mut self, stream: StreamId) {
+    fn bind_control(&mut self, stream: StreamId) {
         if stream.initiator() != self.side || stream.dir() != Dir::Uni || !self.seen.mark(stream) {
             return;
         }
         self.slots.insert(stream, Slot::Control(Default::default()));
         let mut bytes = BytesMut::new();
         varint::put(&mut bytes, CONTROL);
-        let entries = self.greased_settings(dialect::entries(&self.ours));
+        let entries = self.greased_settings(self.ours.to_pairs());
         bytes.put(settings::encode(&entries));
         bytes.put(self.control_grease());
         self.send(stream, &bytes, false);
-        self.goaway.control = Some(stream);
+        self.control = Some(stream);
         if self.goaway.sent {
             self.write_goaway();
         }
@@ -66,7 +77,7 @@ impl Connection {
         };
         let mut payload = BytesMut::new();
         varint::put(&mut payload, id);
-        if let Some(control) = self.goaway.control {
+        if let Some(control) = self.control {
             self.send(control, &frame::encode(frame::GOAWAY, &payload), false);
         }
     }
@@ -158,12 +169,13 @@ impl Connection {
         Ok(())
     }
 
-    /// Decides what the connection can carry, once `start` was called and SETTINGS are in.
+    /// Decides what the connection can carry, once both ends' SETTINGS are on their way and QUIC is
+    /// known.
     pub(super) fn negotiate(&mut self) {
         let (Some(theirs), Some(transport)) = (&self.theirs, &self.transport) else {
             return;
         };
-        if self.agreement.is_some() || self.is_closed() {
+        if self.agreement.is_some() || self.control.is_none() || self.is_closed() {
             return;
         }
         let agreement = dialect::choose(self.side, &self.ours, theirs, transport);
@@ -182,7 +194,7 @@ impl Connection {
                 self.out.event(Event::Unsupported(missing));
                 if self.config.close_unsupported && self.side == Side::Client {
                     let code = WT_REQUIREMENTS_NOT_MET;
-                    self.close_connection(code, "", ConnectionLost::Local { code });
+                    self.close_connection(code, "", ConnectionLost::Local { code: Some(code) });
                 }
             }
         }

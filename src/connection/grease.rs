@@ -6,7 +6,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Connection, record, slot::Slot};
+use super::{Connection, slot::Slot};
 use crate::{
     Action, Dir, StreamId,
     wire::{error_code::H3_NO_ERROR, frame, varint},
@@ -50,11 +50,10 @@ impl Connection {
     // ---- the stream
 
     pub(super) fn may_grease(&self) -> bool {
-        let is_running = self.transport.is_some() && !self.is_closed() && !self.is_ending();
-        is_running && self.config.grease.is_some() && !self.has_greased
+        self.config.grease.is_some() && !self.has_greased && !self.is_ending()
     }
 
-    fn bind_grease(&mut self, stream: StreamId) {
+    pub(super) fn bind_grease(&mut self, stream: StreamId) {
         let is_ours = stream.initiator() == self.side && stream.dir() == Dir::Uni;
         let Some(mut random) = self.random(Place::Stream) else {
             return;
@@ -106,28 +105,6 @@ impl Connection {
     }
 }
 
-/// The right to open one unidirectional stream that means nothing: [`Connection::grease`].
-#[must_use]
-#[derive(Debug)]
-pub struct GreasePermit<'a> {
-    connection: &'a mut Connection,
-}
-
-impl<'a> GreasePermit<'a> {
-    pub(super) fn new(connection: &'a mut Connection) -> Self {
-        Self { connection }
-    }
-
-    /// Sends something on the unidirectional stream that QUIC has just opened, and finishes it.
-    ///
-    /// An id that is in use, or that this side cannot have opened so, is a mistake of the caller:
-    /// nothing is sent.
-    pub fn bind(self, stream: StreamId) {
-        record!(self.connection, Step::Grease { bound: stream });
-        self.connection.bind_grease(stream);
-    }
-}
-
 /// Where it stands, so that what stands there depends on nothing else.
 #[derive(Clone, Copy, Debug)]
 enum Place {
@@ -137,7 +114,8 @@ enum Place {
     Connect(StreamId),
 }
 
-/// A sequence of numbers that look random (SplitMix64).
+/// A sequence of numbers that look random (SplitMix64). Written out here, so that a tree without
+/// features needs no crate for it.
 #[derive(Debug)]
 struct Random(u64);
 

@@ -20,7 +20,7 @@ use crate::{
 
 /// Why a field section gives no message.
 #[derive(Debug)]
-pub(super) enum Unreadable {
+pub(crate) enum Unreadable {
     /// The message breaks a rule of RFC 9114 §4.
     Malformed,
     /// It is larger than we said we take.
@@ -31,7 +31,7 @@ pub(super) enum Unreadable {
 
 /// A request, as a server read it.
 #[derive(Debug)]
-pub(super) enum Asked {
+pub(crate) enum Asked {
     /// A CONNECT with a token of WebTransport.
     Session(Box<Wanted>),
     /// Something else, and what it is answered with.
@@ -40,8 +40,8 @@ pub(super) enum Asked {
 
 /// A CONNECT for a session, before its dialect is known.
 #[derive(Debug)]
-pub(super) struct Wanted {
-    pub(super) token: Bytes,
+pub(crate) struct Wanted {
+    pub(crate) token: Bytes,
     uri: Uri,
     origin: Option<HeaderValue>,
     headers: HeaderMap,
@@ -49,7 +49,7 @@ pub(super) struct Wanted {
 
 /// A response, as a client read it.
 #[derive(Debug)]
-pub(super) enum Answered {
+pub(crate) enum Answered {
     /// 1xx: the final answer follows.
     Interim,
     /// 2xx.
@@ -58,7 +58,7 @@ pub(super) enum Answered {
     Rejected(Rejection),
 }
 
-pub(super) fn read_request(section: &[u8], limit: usize) -> Result<Asked, Unreadable> {
+pub(crate) fn read_request(section: &[u8], limit: usize) -> Result<Asked, Unreadable> {
     let fields = Fields::read(section, limit)?;
     if fields.status.is_some() {
         return Err(Unreadable::Malformed);
@@ -128,7 +128,7 @@ fn uri_of(authority: &[u8], path: &[u8]) -> Option<Uri> {
 
 impl Wanted {
     /// The request for the application, now that its dialect is known.
-    pub(super) fn into_request(self, dialect: Dialect) -> Request {
+    pub(crate) fn into_request(self, dialect: Dialect) -> Request {
         let mut request = Request::new(self.uri);
         request.protocols = Protocol::parse_list(self.headers.get_all(WT_AVAILABLE_PROTOCOLS));
         request.origin = self.origin;
@@ -138,7 +138,7 @@ impl Wanted {
     }
 }
 
-pub(super) fn read_response(section: &[u8], limit: usize) -> Result<Answered, Unreadable> {
+pub(crate) fn read_response(section: &[u8], limit: usize) -> Result<Answered, Unreadable> {
     let fields = Fields::read(section, limit)?;
     let is_request = fields.method.is_some()
         || fields.scheme.is_some()
@@ -175,7 +175,7 @@ pub(super) fn read_response(section: &[u8], limit: usize) -> Result<Answered, Un
 }
 
 /// The 2xx for the application, or how it breaks the rules of protocol negotiation (§3.3).
-pub(super) fn response_of(
+pub(crate) fn response_of(
     headers: HeaderMap,
     dialect: Dialect,
     offered: &[Protocol],
@@ -203,14 +203,14 @@ pub(super) fn response_of(
 
 /// A HEADERS frame of ours.
 #[derive(Debug)]
-pub(super) struct Head {
-    pub(super) frame: Bytes,
+pub(crate) struct Head {
+    pub(crate) frame: Bytes,
     /// Of the field section, as the peer's limit counts it.
-    pub(super) size: u64,
+    pub(crate) size: u64,
 }
 
 /// The HEADERS frame of a CONNECT. `request` was validated.
-pub(super) fn connect(request: &Request, dialect: Dialect) -> Head {
+pub(crate) fn connect(request: &Request, dialect: Dialect) -> Head {
     let authority = request.uri.authority().map_or("", Authority::as_str);
     let path = request.target();
     head(|fields| {
@@ -231,7 +231,7 @@ pub(super) fn connect(request: &Request, dialect: Dialect) -> Head {
 }
 
 /// The HEADERS frame of a 2xx.
-pub(super) fn accept(response: &Response, dialect: Dialect) -> Head {
+pub(crate) fn accept(response: &Response, dialect: Dialect) -> Head {
     head(|fields| {
         fields.encode_field(b":status", b"200");
         put(fields, dialect.response_header());
@@ -242,7 +242,7 @@ pub(super) fn accept(response: &Response, dialect: Dialect) -> Head {
 }
 
 /// The HEADERS frame of any other final answer.
-pub(super) fn reject(rejection: &Rejection) -> Head {
+pub(crate) fn reject(rejection: &Rejection) -> Head {
     head(|fields| {
         fields.encode_field(b":status", rejection.status.as_str().as_bytes());
         put_all(fields, &rejection.headers);

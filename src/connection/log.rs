@@ -6,24 +6,24 @@
 use crate::{CloseReason, ConnectionLost, SessionId, Side};
 
 #[derive(Debug)]
-pub(super) struct Log {
+pub(crate) struct Log {
     #[cfg(feature = "tracing")]
     span: tracing::Span,
 }
 
 #[cfg(feature = "tracing")]
 impl Log {
-    pub(super) fn new(side: Side) -> Self {
+    pub(crate) fn new(side: Side) -> Self {
         let span = tracing::info_span!("webtransport", ?side);
         Self { span }
     }
 
-    pub(super) fn session_closed(&self, session: SessionId, reason: &CloseReason) {
+    pub(crate) fn session_closed(&self, session: SessionId, reason: &CloseReason) {
         let label = reason.label();
         tracing::info!(parent: &self.span, %session, label, %reason, "session closed");
     }
 
-    pub(super) fn connection_closed(&self, reason: &ConnectionLost) {
+    pub(crate) fn connection_closed(&self, reason: &ConnectionLost) {
         let label = reason.label();
         tracing::info!(parent: &self.span, label, %reason, "connection closed");
     }
@@ -32,11 +32,11 @@ impl Log {
 #[cfg(not(feature = "tracing"))]
 #[expect(clippy::unused_self, reason = "the other half of a pair")]
 impl Log {
-    pub(super) fn new(_: Side) -> Self {
+    pub(crate) fn new(_: Side) -> Self {
         Self {}
     }
 
-    pub(super) fn session_closed(&self, _: SessionId, _: &CloseReason) {}
+    pub(crate) fn session_closed(&self, _: SessionId, _: &CloseReason) {}
 
-    pub(super) fn connection_closed(&self, _: &ConnectionLost) {}
+    pub(crate) fn connection_closed(&self, _: &ConnectionLost) {}
 }

@@ -11,14 +11,14 @@ mod deadlines;
 mod demux;
 mod flood;
 mod grease;
-mod handshake;
-mod log;
+pub(crate) mod handshake;
+pub(crate) mod log;
 mod outgoing;
 mod outputs;
 mod parking;
 mod permit;
 mod priorities;
-mod request_stream;
+pub(crate) mod request_stream;
 mod requests;
 mod resumption;
 pub(crate) mod seen;
@@ -43,8 +43,7 @@ use record;
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-pub use grease::GreasePermit;
-pub use permit::{ConnectPermit, OpenPermit};
+pub use permit::{ConnectPermit, OpenPermit, ProtocolStreamPermit};
 
 use crate::{
     Action, Config, ConnectionLost, Event, Http3Error, Input, Output, Priority, RememberedSettings,
@@ -65,12 +64,15 @@ use slot::{ConnectStream, Slot};
 /// A pure state machine: it owns no socket and no clock. Drive it like this:
 ///
 /// 1. Make one with [`client`](Self::client) or [`server`](Self::server) when QUIC makes its
-///    connection; call [`start`](Self::start) when QUIC is connected.
+///    connection; call [`start`](Self::start) when QUIC is connected, and open what
+///    [`protocol_stream`](Self::protocol_stream) asks for.
 /// 2. Tell it what QUIC tells you, with [`handle`](Self::handle). Read a stream while
 ///    [`wants`](Self::wants) says so.
 /// 3. After that, and after each command, call [`poll`](Self::poll) until it gives `None`: perform
 ///    the [`Action`]s on QUIC, give the [`Event`]s to the application. Then let QUIC transmit.
 /// 4. Feed [`Input::Timeout`] when [`poll_timeout`](Self::poll_timeout) is due.
+///
+/// The chapter of [`host`](crate::host) says all this at length, for any QUIC stack.
 ///
 /// Inputs and commands may come in any number before a poll. Nothing a peer does makes a call fail;
 /// every session ends with exactly one [`Event::SessionClosed`].
@@ -91,6 +93,8 @@ pub struct Connection {
     /// that.
     remembered: Option<Settings>,
     agreement: Option<Result<Option<crate::Dialect>, Requirement>>,
+    /// Ours.
+    control: Option<StreamId>,
     critical: Critical,
     goaway: GoAway,
     slots: BTreeMap<StreamId, Slot>,
@@ -148,8 +152,6 @@ struct GoAway {
     sent: bool,
     /// The id in the peer's last one.
     received: Option<u64>,
-    /// Our control stream, which it goes out on.
-    control: Option<StreamId>,
 }
 
 /// What was refused, so that its being possible again must be told.
@@ -200,6 +202,7 @@ impl Connection {
             theirs: None,
             remembered: None,
             agreement: None,
+            control: None,
             critical: Critical::default(),
             goaway: GoAway::default(),
             slots: BTreeMap::new(),
@@ -227,24 +230,25 @@ impl Connection {
 
     // ---- the host's side
 
-    /// Once, when QUIC is connected: `control` is a unidirectional stream that the host has just
-    /// opened. Inputs may come before it; sessions are announced after it. A second call is
-    /// ignored.
-    pub fn start(&mut self, now: Instant, control: StreamId, transport: Transport) {
+    /// Once, when QUIC's handshake is complete. Inputs may come before it; what is lost before it is a
+    /// failed handshake. A second call is ignored.
+    ///
+    /// Then give it a stream for each [`protocol_stream`](Self::protocol_stream): nothing is sent,
+    /// and no session announced, before there is a control stream.
+    pub fn start(&mut self, now: Instant, transport: Transport) {
         self.tick(now);
+        if self.is_closed() || self.transport.is_some() {
+            return;
+        }
         record!(
             self,
             Step::Start {
-                control,
                 transport: transport.clone(),
                 remembered: self
                     .remembered
                     .map(|settings| Box::new(RememberedSettings(settings)))
             }
         );
-        if self.is_closed() || self.transport.is_some() {
-            return;
-        }
         if transport.datagrams == Support::No {
             // RFC 9297 §2.1.1: a peer that reads of datagrams in SETTINGS only takes it for an error.
             self.ours.h3_datagram = 0;
@@ -252,17 +256,18 @@ impl Connection {
         }
         self.transport = Some(transport.clone());
         self.idle_since = Some(self.now(now));
-        self.open_control(control);
         self.hold_to_remembered(&transport);
-        self.negotiate();
         self.settle();
     }
 
-    /// Asks to open a unidirectional stream of a reserved type, which the peer has to ignore (RFC
-    /// 9114 §6.2.3). To be asked after [`start`](Self::start), where QUIC has a stream to spare.
-    /// `None` without [`Config::grease`], and after the first.
-    pub fn grease(&mut self) -> Option<GreasePermit<'_>> {
-        self.may_grease().then(|| GreasePermit::new(self))
+    /// Asks to open a unidirectional stream that HTTP/3 itself needs. To be asked after
+    /// [`start`](Self::start), and whenever QUIC may have a stream to spare, until it gives `None`:
+    /// first comes our control stream (RFC 9114 §6.2.1); then, with [`Config::grease`], one of a
+    /// reserved type, which the peer has to ignore (RFC 9114 §6.2.3).
+    pub fn protocol_stream(&mut self) -> Option<ProtocolStreamPermit<'_>> {
+        let is_running = self.transport.is_some() && !self.is_closed();
+        let is_wanted = self.control.is_none() || self.may_grease();
+        (is_running && is_wanted).then(|| ProtocolStreamPermit::new(self))
     }
 
     /// Takes in one fact about QUIC. Never fails. Time never goes back: an earlier `now` counts as
@@ -277,7 +282,8 @@ impl Connection {
         self.settle();
     }
 
-    /// Actions first, then events, each in order; `None` until the next input or command.
+    /// Actions first, then events, each in order; `None` until the next input or command. To be
+    /// polled until then: polling an event may itself queue an action.
     pub fn poll(&mut self) -> Option<Output> {
         #[cfg(feature = "trace")]
         if self.out.is_waiting() {
@@ -294,7 +300,8 @@ impl Connection {
         Some(Output::Event(event))
     }
 
-    /// The next action, past any events: for a host whose application polls on a tick.
+    /// The next action, past any events: for a host whose application polls on a tick, and for one
+    /// that wants something on the wire at once, such as the header of a stream just opened.
     pub fn poll_action(&mut self) -> Option<Action> {
         #[cfg(feature = "trace")]
         if self.out.is_action_waiting() {
@@ -318,7 +325,8 @@ impl Connection {
         }
     }
 
-    /// When [`Input::Timeout`] is due.
+    /// When [`Input::Timeout`] is due. Any input, command or poll may change it: ask anew before each
+    /// sleep.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let ending = match self.phase {
@@ -338,11 +346,12 @@ impl Connection {
         .min()
     }
 
-    /// Whether bytes of this stream should be read from QUIC now. Ask before every read.
+    /// Whether bytes of this stream should be read from QUIC now. Ask before every read. True for each
+    /// stream of the peer's that is not known yet.
     ///
     /// False while a data stream waits for its session, is [paused](Self::pause) or too much is
     /// undelivered: the bytes stay in QUIC's window, and [`Action::Read`] says when to go on. Also
-    /// false for streams that are over.
+    /// false for streams that are over, and where this side has no half to read.
     #[must_use]
     pub fn wants(&self, stream: StreamId) -> bool {
         if self.is_closed() {
@@ -464,7 +473,7 @@ impl Connection {
     /// Our own polite end.
     fn close_now(&mut self) {
         let code = error_code::H3_NO_ERROR;
-        self.close_connection(code, "", ConnectionLost::Local { code });
+        self.close_connection(code, "", ConnectionLost::Local { code: Some(code) });
     }
 
     /// The peer broke HTTP/3.

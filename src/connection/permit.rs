@@ -5,8 +5,32 @@ use bytes::Bytes;
 use super::{Connection, record};
 use crate::{Dialect, Dir, Request, SessionId, Side, StreamId};
 
-/// The right to open one CONNECT stream. Dropped unbound:
-/// [`Event::StreamsAvailable`](crate::Event::StreamsAvailable) will follow for [`Dir::Bi`].
+/// The right to open one unidirectional stream that HTTP/3 itself needs:
+/// [`Connection::protocol_stream`]. Dropped unbound, it is asked for again.
+#[must_use]
+#[derive(Debug)]
+pub struct ProtocolStreamPermit<'a> {
+    connection: &'a mut Connection,
+}
+
+impl<'a> ProtocolStreamPermit<'a> {
+    pub(super) fn new(connection: &'a mut Connection) -> Self {
+        Self { connection }
+    }
+
+    /// Sends what belongs on the unidirectional stream that QUIC has just opened.
+    ///
+    /// An id that is in use, or that this side cannot have opened so, is a mistake of the caller:
+    /// nothing is sent, and a stream is still asked for.
+    pub fn bind(self, stream: StreamId) {
+        record!(self.connection, Step::ProtocolStream { bound: stream });
+        self.connection.bind_protocol_stream(stream);
+    }
+}
+
+/// The right to open one CONNECT stream. Dropped unbound, as where QUIC has no stream to spare:
+/// [`Event::StreamsAvailable`](crate::Event::StreamsAvailable) will follow for [`Dir::Bi`], with the
+/// next [`Input::StreamsAvailable`](crate::Input::StreamsAvailable).
 #[must_use]
 #[derive(Debug)]
 pub struct ConnectPermit<'a> {
@@ -68,8 +92,9 @@ impl Drop for ConnectPermit<'_> {
     }
 }
 
-/// The right to open one stream. Dropped unbound:
-/// [`Event::StreamsAvailable`](crate::Event::StreamsAvailable) will follow.
+/// The right to open one stream. Dropped unbound, as where QUIC has no stream to spare:
+/// [`Event::StreamsAvailable`](crate::Event::StreamsAvailable) will follow, with the next
+/// [`Input::StreamsAvailable`](crate::Input::StreamsAvailable).
 #[must_use]
 #[derive(Debug)]
 pub struct OpenPermit<'a> {
@@ -105,7 +130,8 @@ impl OpenPermit<'_> {
 
     /// Commits the stream that QUIC has just opened, and queues its header as an
     /// [`Action::Write`](crate::Action::Write);
-    /// [`credit`](Connection::credit) is `Blocked` until that is written.
+    /// [`credit`](Connection::credit) is `Blocked` until that is written. A host performs it at once:
+    /// [`Connection::poll_action`] until `None`.
     ///
     /// An id that is in use, or that this side cannot have opened so, is a mistake of the caller
     /// and is not added.

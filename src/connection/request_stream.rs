@@ -14,7 +14,7 @@ use crate::{
 
 /// What came next on the stream.
 #[derive(Debug)]
-pub(super) enum Item {
+pub(crate) enum Item {
     /// A whole field section.
     Head(Bytes),
     /// A field section over the limit; it is not kept.
@@ -26,7 +26,7 @@ pub(super) enum Item {
 }
 
 #[derive(Debug)]
-pub(super) struct Frames {
+pub(crate) struct Frames {
     reader: Reader,
     collect: Collect,
     payload: Payload,
@@ -43,13 +43,22 @@ enum Payload {
 }
 
 impl Frames {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_reader(Reader::new())
     }
 
     /// The stream's first varint was read already: it is the first frame's type.
-    pub(super) fn after_kind(kind: u64) -> Self {
+    pub(crate) fn after_kind(kind: u64) -> Self {
         Self::with_reader(Reader::after_kind(kind))
+    }
+
+    /// Somebody else has read the HEADERS, and they were final.
+    #[cfg(feature = "h3")]
+    pub(crate) fn after_head() -> Self {
+        Self {
+            wants_head: false,
+            ..Self::new()
+        }
     }
 
     fn with_reader(reader: Reader) -> Self {
@@ -62,17 +71,17 @@ impl Frames {
     }
 
     /// The last HEADERS were an interim response: others follow.
-    pub(super) fn expect_head(&mut self) {
+    pub(crate) fn expect_head(&mut self) {
         self.wants_head = true;
     }
 
     /// Whether a FIN may come here.
-    pub(super) fn is_between(&self) -> bool {
+    pub(crate) fn is_between(&self) -> bool {
         self.reader.is_between()
     }
 
     /// The next item, `None` when more bytes are wanted.
-    pub(super) fn next(
+    pub(crate) fn next(
         &mut self,
         input: &mut Bytes,
         side: Side,

@@ -5,9 +5,9 @@ use std::{
     time::Duration,
 };
 
-#[cfg(feature = "trace")]
-use super::fin;
 use super::{Code, Hex, Script};
+#[cfg(feature = "trace")]
+use super::{MISSED, fin, reset, stop_sending};
 use crate::{Side, session::Event};
 #[cfg(feature = "trace")]
 use crate::{
@@ -109,14 +109,9 @@ impl Display for Out<'_> {
             Action::Reset {
                 stream,
                 code,
-                reliable_size: 0,
-            } => write!(f, "Reset {stream}: {code:#x}"),
-            Action::Reset {
-                stream,
-                code,
                 reliable_size,
-            } => write!(f, "Reset {stream}: {code:#x} behind {reliable_size} bytes"),
-            Action::StopSending { stream, code } => write!(f, "StopSending {stream}: {code:#x}"),
+            } => reset(f, *stream, *code, *reliable_size),
+            Action::StopSending { stream, code } => stop_sending(f, *stream, *code),
         }
     }
 }
@@ -125,6 +120,7 @@ impl Display for Out<'_> {
 impl Display for Command<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
+            SessionStep::Missed => write!(f, "{MISSED}"),
             SessionStep::Open => write!(f, "open"),
             SessionStep::Reject { by, rejection } => {
                 write!(f, "reject: {} by {by:?}", rejection.status)

@@ -64,9 +64,12 @@ mod tests;
 macro_rules! record {
     ($session:expr, $step:expr) => {
         #[cfg(feature = "trace")]
-        if let Some(recorder) = &mut $session.recorder {
-            use crate::trace::SessionStep;
-            recorder.record(Some($session.now), || $step);
+        match &mut $session.recorder {
+            Some(recorder) => {
+                use crate::trace::SessionStep;
+                recorder.record(Some($session.now), || $step);
+            }
+            None => $session.is_used = true,
         }
     };
 }
@@ -160,6 +163,9 @@ pub struct Session {
     /// `None` until it is asked for: a connection's sessions have none.
     #[cfg(feature = "trace")]
     recorder: Option<Box<crate::trace::Recorder<crate::trace::SessionStep>>>,
+    /// There were calls before there was a recorder.
+    #[cfg(feature = "trace")]
+    is_used: bool,
 }
 
 /// What becomes of the bytes on the CONNECT stream.
@@ -270,6 +276,8 @@ impl Session {
             out: Outbox::default(),
             #[cfg(feature = "trace")]
             recorder: None,
+            #[cfg(feature = "trace")]
+            is_used: false,
         }
     }
 

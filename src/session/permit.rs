@@ -60,8 +60,8 @@ impl Drop for OpenPermit<'_> {
     }
 }
 
-/// The right to write `len() >= 1` payload bytes now. Dropped unspent:
-/// [`Event::StreamWritable`](super::Event) will follow.
+/// The right to write `len() >= 1` payload bytes now. Dropped unspent, as where QUIC takes none:
+/// [`Event::StreamWritable`](super::Event) will follow, with the next fact that QUIC is writable.
 #[must_use]
 #[derive(Debug)]
 pub struct SendCredit<'a> {
@@ -110,7 +110,8 @@ impl SendCredit<'_> {
         data.get(..self.len).unwrap_or(data)
     }
 
-    /// Commits what QUIC took. 0 is the same as dropping the credit.
+    /// Commits what QUIC took, in bytes. 0 is the same as dropping the credit. Of less than
+    /// [`len`](Self::len) no event follows: QUIC is to be asked again, until it refuses.
     pub fn spend(mut self, written: usize) {
         let written = written.min(self.len);
         self.session.spent(written);
@@ -187,7 +188,7 @@ impl DatagramPermit<'_> {
             .unwrap_or(&self.header)
     }
 
-    /// The datagram for QUIC, in a buffer of its own.
+    /// The whole payload of QUIC's DATAGRAM frame, in a buffer of its own.
     #[must_use]
     pub fn encode(&self, payload: &[u8]) -> Bytes {
         let mut out = BytesMut::with_capacity(self.header().len() + payload.len());

@@ -12,14 +12,18 @@ impl Session {
     /// What is recorded is kept until [`take_trace`](Self::take_trace): take it often, or memory
     /// grows with all that comes in. A permit or credit given to [`std::mem::forget`] is not
     /// recorded.
+    ///
+    /// Turned on later, or off and on again, the recording says so ([`SessionStep::Missed`]): it is
+    /// not read beyond there, and without payload nothing of the CONNECT stream's body is written.
     pub fn set_recording(&mut self, on: bool) {
         if !on && self.recorder.is_none() {
             return;
         }
         let now = self.now;
+        let is_late = self.is_used || self.recorder.is_some();
         self.recorder
             .get_or_insert_with(|| Box::new(Recorder::since(now)))
-            .turn(on);
+            .turn(on, Some(now), is_late);
     }
 
     /// What was recorded since this was last called.

@@ -151,7 +151,7 @@ impl Streams {
         }
     }
 
-    /// Payload of a stream. False when its half was over.
+    /// Counts payload of a stream; of one that is unknown there is nothing to count.
     pub(super) fn received(&mut self, id: StreamId, len: u64) {
         if let Some(stream) = self.live.get_mut(&id) {
             stream.received = stream.received.saturating_add(len);
@@ -304,7 +304,7 @@ impl Streams {
         untold
     }
 
-    /// Forgets them all, and what was released: the connection is gone.
+    /// Forgets them all: the connection is gone, and nothing is given back.
     pub(super) fn clear(&mut self) {
         self.live.clear();
     }

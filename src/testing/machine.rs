@@ -13,8 +13,8 @@ use bytes::Bytes;
 use super::{Pair, Script, http3};
 use crate::{
     Action, CloseMessage, Connection, ConnectionLost, DatagramError, Dir, Endpoint, Event,
-    Http3Error, Input, OpenError, Output, Rejection, Request, Response, SendError, SessionId, Side,
-    StreamId, Violation,
+    Http3Error, Input, OpenError, Output, Rejection, Request, Response, SendCredit, SendError,
+    SessionId, Side, StreamId, Violation,
     session::{self, Session, StreamHeader},
 };
 
@@ -133,10 +133,7 @@ impl Drive for Connection {
     }
 
     fn write(&mut self, stream: StreamId, data: &[u8]) -> Result<usize, SendError> {
-        let credit = self.credit(stream)?;
-        let len = credit.clamp(data).len();
-        credit.spend(len);
-        Ok(len)
+        self.credit(stream).map(|credit| spend(credit, data))
     }
 
     fn datagram(&self, session: SessionId, payload: &[u8]) -> Result<Bytes, DatagramError> {
@@ -192,6 +189,13 @@ impl Drive for Connection {
     fn peer_breaks_http3(pair: &mut Pair, side: Side, session: SessionId, how: Broken) {
         http3::break_http3(pair, side, session, how);
     }
+}
+
+/// Commits all that may be written of `data`, and gives its length.
+fn spend(credit: SendCredit<'_>, data: &[u8]) -> usize {
+    let len = credit.clamp(data).len();
+    credit.spend(len);
+    len
 }
 
 /// There is no HTTP/3 here: what it would say, both ends are told at once.
@@ -306,10 +310,7 @@ impl Drive for Session {
     }
 
     fn write(&mut self, stream: StreamId, data: &[u8]) -> Result<usize, SendError> {
-        let credit = self.credit(stream)?;
-        let len = credit.clamp(data).len();
-        credit.spend(len);
-        Ok(len)
+        self.credit(stream).map(|credit| spend(credit, data))
     }
 
     fn datagram(&self, _: SessionId, payload: &[u8]) -> Result<Bytes, DatagramError> {

@@ -71,6 +71,7 @@ impl Pair {
 
     /// The same, and both ends are [recorded](Connection::set_recording) from the beginning.
     #[cfg(feature = "trace")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "trace")))]
     #[must_use]
     pub fn recorded(client: Config, server: Config, link: Link) -> Self {
         let mut client = Connection::client(Arc::new(client));
@@ -91,11 +92,12 @@ impl Pair {
         let mut pair = Self::join(start, ends, link);
         for side in [Side::Client, Side::Server] {
             let end = pair.end(side);
-            let control = end.next_stream(Dir::Uni);
-            end.machine
-                .start(start, control, Transport::new(Support::Yes));
-            let stream = end.peek_stream(Dir::Uni);
-            if let Some(permit) = end.machine.grease() {
+            end.machine.start(start, Transport::new(Support::Yes));
+            loop {
+                let stream = end.peek_stream(Dir::Uni);
+                let Some(permit) = end.machine.protocol_stream() else {
+                    break;
+                };
                 permit.bind(stream);
                 end.next_stream(Dir::Uni);
             }
@@ -304,7 +306,7 @@ impl<M: Machine> Pair<M> {
     /// Closes QUIC at once, without a word to the sessions' peers but CONNECTION_CLOSE.
     pub fn close_connection(&mut self, side: Side, code: u64, reason: &'static str) {
         self.remark(side, &format!("close the connection: {code:#x} {reason:?}"));
-        let lost = ConnectionLost::Local { code };
+        let lost = ConnectionLost::Local { code: Some(code) };
         self.tell(side, Input::ConnectionClosed { reason: lost });
         self.close_quic(side, code, reason);
     }

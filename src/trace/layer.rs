@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{
     Header, Record, SessionHeader, SessionStep, Step,
     header::{Line, SessionLine},
-    privacy::{self, Redactor},
+    privacy::{Redactor, SessionRedactor},
 };
 use crate::{
     Connection, Output, Side,
@@ -29,7 +29,7 @@ pub trait Calls: Layer {}
 impl<S: Layer> Calls for S {}
 
 /// The working side of [`Calls`].
-pub trait Layer: Clone + Debug + Serialize + DeserializeOwned {
+pub trait Layer: Clone + Debug + PartialEq + Serialize + DeserializeOwned {
     /// As in files.
     const NUMBER: u64;
     type Machine: Debug;
@@ -49,8 +49,8 @@ pub trait Layer: Clone + Debug + Serialize + DeserializeOwned {
     fn apply(self, now: Instant, machine: &mut Self::Machine) -> Vec<Self::Output>;
     /// Whether the next step is more of this run of polls, and is counted now.
     fn takes_in(&mut self, next: &Self) -> bool;
-    /// Whether it says that calls before it are missing.
-    fn is_missed(&self) -> bool;
+    /// Says that calls before it are missing.
+    fn missed() -> Self;
     fn write(&self, script: &mut Script, at: Duration, side: Side);
     fn write_output(output: &Self::Output, script: &mut Script, at: Duration, side: Side);
 }
@@ -93,8 +93,8 @@ impl Layer for Step {
         }
     }
 
-    fn is_missed(&self) -> bool {
-        *self == Self::Missed
+    fn missed() -> Self {
+        Self::Missed
     }
 
     fn write(&self, script: &mut Script, at: Duration, side: Side) {
@@ -111,7 +111,7 @@ impl Layer for SessionStep {
     type Machine = Session;
     type Output = session::Output;
     type Header = SessionHeader;
-    type Redactor = ();
+    type Redactor = SessionRedactor;
 
     fn header(line: &[u8]) -> serde_json::Result<SessionHeader> {
         serde_json::from_slice::<SessionLine<'_>>(line).map(SessionHeader::from)
@@ -126,8 +126,11 @@ impl Layer for SessionStep {
         Session::new(now, header.side, header.id, terms, Arc::new(config))
     }
 
-    fn redact<'r>((): &mut (), record: &'r Record<Self>) -> Cow<'r, Record<Self>> {
-        privacy::redact_session(record)
+    fn redact<'r>(
+        redactor: &mut SessionRedactor,
+        record: &'r Record<Self>,
+    ) -> Cow<'r, Record<Self>> {
+        redactor.redact(record)
     }
 
     fn apply(self, now: Instant, session: &mut Session) -> Vec<session::Output> {
@@ -142,8 +145,8 @@ impl Layer for SessionStep {
         false
     }
 
-    fn is_missed(&self) -> bool {
-        false
+    fn missed() -> Self {
+        Self::Missed
     }
 
     fn write(&self, script: &mut Script, at: Duration, side: Side) {

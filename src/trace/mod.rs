@@ -22,7 +22,8 @@
 //!
 //! # #[expect(clippy::disallowed_methods, reason = "this is a caller")]
 //! let now = Instant::now();
-//! server.start(now, 3.into(), Transport::new(Support::Yes));
+//! server.start(now, Transport::new(Support::Yes));
+//! server.protocol_stream().unwrap().bind(3.into());
 //! let data = b"\x00\x04\x05\x33\x01\xab\x60\x37".as_slice().into();
 //! server.handle(now, Input::StreamData { stream: 2.into(), data, fin: false });
 //! while let Some(output) = server.poll() {

@@ -200,16 +200,59 @@ impl Redactor {
     }
 }
 
-/// A session's record, without payload: of its streams it knows nothing but lengths, and the body of
-/// the CONNECT stream is what makes it run.
-pub(super) fn redact_session(record: &Record<SessionStep>) -> Cow<'_, Record<SessionStep>> {
-    if let SessionStep::Input(session::Input::DatagramReceived { payload }) = &record.step {
-        if let Some(payload) = zeroed(payload, 0) {
-            let input = session::Input::DatagramReceived { payload };
-            return Cow::Owned(Record::new(record.at, SessionStep::Input(input)));
+/// The same of a session alone: of its streams it knows nothing but lengths, and the body of the
+/// CONNECT stream is what makes it run.
+#[derive(Debug, Default)]
+#[expect(
+    unnameable_types,
+    reason = "of what a session's steps keep to themselves"
+)]
+pub struct SessionRedactor {
+    /// The beginning was missed: it does not run, and no byte of the body stays.
+    is_blind: bool,
+}
+
+impl SessionRedactor {
+    /// The next record, without payload.
+    pub(super) fn redact<'r>(
+        &mut self,
+        record: &'r Record<SessionStep>,
+    ) -> Cow<'r, Record<SessionStep>> {
+        self.is_blind |= record.step == SessionStep::Missed;
+        let SessionStep::Input(input) = &record.step else {
+            return Cow::Borrowed(record);
+        };
+        match self.input(input) {
+            Some(input) => Cow::Owned(Record::new(record.at, SessionStep::Input(input))),
+            None => Cow::Borrowed(record),
         }
     }
-    Cow::Borrowed(record)
+
+    /// `None`: it has no payload.
+    fn input(&self, input: &session::Input) -> Option<session::Input> {
+        match input {
+            session::Input::DatagramReceived { payload } => {
+                let payload = zeroed(payload, 0)?;
+                Some(session::Input::DatagramReceived { payload })
+            }
+            session::Input::Body { data, fin } if self.is_blind => {
+                let (data, fin) = (zeroed(data, 0)?, *fin);
+                Some(session::Input::Body { data, fin })
+            }
+            session::Input::Body { .. }
+            | session::Input::ConnectReset { .. }
+            | session::Input::ConnectStopped { .. }
+            | session::Input::StreamOpened { .. }
+            | session::Input::StreamData { .. }
+            | session::Input::StreamReset { .. }
+            | session::Input::StreamStopped { .. }
+            | session::Input::StreamWritable { .. }
+            | session::Input::StreamsAvailable { .. }
+            | session::Input::GoAway { .. }
+            | session::Input::ConnectionClosed { .. }
+            | session::Input::Timeout => None,
+        }
+    }
 }
 
 /// Zeros behind the first `stays` bytes; `None` when there is nothing behind them.

@@ -57,8 +57,8 @@ pub enum Problem {
     /// The line is longer than any that a writer makes.
     #[error("longer than any line of a trace")]
     TooLong,
-    /// Recording was turned on here, when the connection had been used already: what came before is
-    /// not in the file.
+    /// Recording was turned on here, when the connection or the session had been used already: what
+    /// came before is not in the file.
     #[error("not recorded from the beginning, and so it cannot be replayed")]
     NotFromTheBeginning,
     /// The line is whole, and no record.
@@ -121,7 +121,7 @@ impl<R: BufRead, S: Calls> Iterator for Reader<R, S> {
             return None;
         }
         let next = match self.lines.record::<S>() {
-            Ok(Some(record)) if record.step.is_missed() => {
+            Ok(Some(record)) if record.step == S::missed() => {
                 Some(Err(self.lines.error(Problem::NotFromTheBeginning)))
             }
             next => next.transpose(),

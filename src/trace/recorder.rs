@@ -33,8 +33,12 @@ impl<S: Calls> Recorder<S> {
         recorder
     }
 
-    pub(crate) fn turn(&mut self, on: bool) {
-        self.is_on = on;
+    /// `now`: as in [`record`](Self::record). `is_late`: should this turn it on, calls are missing.
+    pub(crate) fn turn(&mut self, on: bool, now: Option<Instant>, is_late: bool) {
+        let was_on = std::mem::replace(&mut self.is_on, on);
+        if on && !was_on && is_late {
+            self.push(now, S::missed());
+        }
     }
 
     pub(crate) fn take(&mut self) -> Vec<Record<S>> {
@@ -125,12 +129,7 @@ impl Connection {
     /// without payload nothing at all of what streams carry is written.
     pub fn set_recording(&mut self, on: bool) {
         let now = self.latest();
-        let recorder = self.recorder();
-        let was_on = recorder.is_on;
-        recorder.turn(on);
-        if on && !was_on && now.is_some() {
-            recorder.push(now, Step::Missed);
-        }
+        self.recorder().turn(on, now, now.is_some());
     }
 
     /// What was recorded since this was last called.

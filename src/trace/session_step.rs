@@ -18,6 +18,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum SessionStep {
+    /// Recording was turned on here, and the session had been used before: calls are missing.
+    Missed,
     /// [`open`](Session::open).
     Open,
     /// [`reject`](Session::reject).
@@ -98,6 +100,7 @@ impl SessionStep {
     /// so is `now` where the method takes none.
     pub fn apply(self, now: Instant, session: &mut Session) -> Vec<Output> {
         match self {
+            Self::Missed => {}
             Self::Open => session.open(now),
             Self::Reject { by, rejection } => session.reject(now, by, *rejection),
             Self::Fail { violation } => session.fail(now, violation),

@@ -21,16 +21,14 @@ use crate::{
 pub enum Step {
     /// [`start`](Connection::start).
     Start {
-        /// The control stream that the host had opened.
-        control: StreamId,
         /// What QUIC can do.
         transport: Transport,
         /// What a client that [resumes](Connection::client_resuming) had kept.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remembered: Option<Box<RememberedSettings>>,
     },
-    /// [`grease`](Connection::grease), and the stream that was bound.
-    Grease {
+    /// [`protocol_stream`](Connection::protocol_stream), and the stream that was bound.
+    ProtocolStream {
         /// The stream that the host had opened.
         bound: StreamId,
     },
@@ -167,15 +165,14 @@ impl Step {
     pub fn apply(self, now: Instant, connection: &mut Connection) -> Vec<Output> {
         match self {
             Self::Start {
-                control,
                 transport,
                 remembered,
             } => {
                 connection.remember(remembered.map(|settings| *settings));
-                connection.start(now, control, transport);
+                connection.start(now, transport);
             }
-            Self::Grease { bound } => {
-                if let Some(permit) = connection.grease() {
+            Self::ProtocolStream { bound } => {
+                if let Some(permit) = connection.protocol_stream() {
                     permit.bind(bound);
                 }
             }

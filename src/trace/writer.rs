@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{
     Calls, LINE_LIMIT, Record, SessionHeader, SessionStep, Step,
     header::{Line, SessionLine},
-    privacy::Redactor,
+    privacy::{Redactor, SessionRedactor},
 };
 use crate::{Config, Side};
 
@@ -17,7 +17,8 @@ use crate::{Config, Side};
 /// **What stays without payload:** the headers of requests and answers with all that is in them
 /// (paths, tokens, cookies), close messages, and whatever else comes on a request's stream, such as
 /// the bodies of ordinary requests and datagrams in capsules. Also lengths and times. Of a session
-/// alone all of [`Body`](crate::session::Input::Body) stays, and its streams have lengths only.
+/// alone all of [`Body`](crate::session::Input::Body) stays, if it was recorded from the beginning,
+/// and its streams have lengths only.
 #[derive(Debug)]
 pub struct Writer<W, S: Calls = Step> {
     out: W,
@@ -48,7 +49,7 @@ impl<W: io::Write> Writer<W, SessionStep> {
     /// # Errors
     /// Those of `out`.
     pub fn of_session(out: W, header: &SessionHeader) -> io::Result<Self> {
-        Self::begin(out, (), &SessionLine::new(header))
+        Self::begin(out, SessionRedactor::default(), &SessionLine::new(header))
     }
 }
 

@@ -110,11 +110,11 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Everything that is not the default, as pairs of identifier and value.
+    /// Everything that is not the default, as pairs of identifier and value in the order in which
+    /// they are sent.
     pub(crate) fn to_pairs(self) -> Vec<(u64, u64)> {
         let flag = |value| Some(value).filter(|&value| value != 0);
         [
-            (MAX_FIELD_SECTION_SIZE, self.max_field_section_size),
             (ENABLE_CONNECT_PROTOCOL, flag(self.enable_connect_protocol)),
             (H3_DATAGRAM, flag(self.h3_datagram)),
             (H3_DATAGRAM_DRAFT04, flag(self.h3_datagram_draft04)),
@@ -126,6 +126,7 @@ impl Settings {
             (INITIAL_MAX_DATA, self.initial_max_data),
             (INITIAL_MAX_STREAMS_UNI, self.initial_max_streams_uni),
             (INITIAL_MAX_STREAMS_BIDI, self.initial_max_streams_bidi),
+            (MAX_FIELD_SECTION_SIZE, self.max_field_section_size),
         ]
         .into_iter()
         .filter_map(|(id, value)| Some((id, value?)))

@@ -383,9 +383,7 @@ fn tell(
 ) -> Told {
     let mut rig = Rig::before_start(side, Config::default(), Dialect::Draft02);
     let mut told = Told::default();
-    let control = StreamId::new(side, Dir::Uni, 0);
-    rig.connection
-        .start(rig.now, control, Transport::new(Support::Yes));
+    rig.start(Transport::new(Support::Yes));
     told.listen(&mut rig);
     for step in steps {
         if let &Step::Input(Input::StreamData {

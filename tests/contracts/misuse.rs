@@ -47,12 +47,15 @@ fn data(stream: impl Into<StreamId>, data: Vec<u8>, fin: bool) -> Turn {
     input(Input::StreamData { stream, data, fin })
 }
 
-fn start(control: StreamId) -> Turn {
+fn start() -> Turn {
     Call(Step::Start {
-        control,
         transport: Transport::new(Support::Yes),
         remembered: None,
     })
+}
+
+fn binds(bound: StreamId) -> Turn {
+    Call(Step::ProtocolStream { bound })
 }
 
 fn connect(bound: Option<StreamId>) -> Turn {
@@ -140,7 +143,7 @@ fn capsule() -> impl Strategy<Value = Vec<u8>> {
 fn lost() -> impl Strategy<Value = ConnectionLost> {
     prop_oneof![
         Just(ConnectionLost::IdleTimeout),
-        Just(ConnectionLost::Local { code: 0x100 }),
+        Just(ConnectionLost::Local { code: Some(0x100) }),
         Just(ConnectionLost::PeerApplication {
             code: 7,
             reason: Bytes::from_static(b"gone"),
@@ -192,7 +195,7 @@ fn fact(side: Side) -> impl Strategy<Value = Turn> {
         40 => fitting(side),
         4 => (stream(), vec(phrase(), 0..3), any::<bool>())
             .prop_map(|(stream, phrases, fin)| data(stream, phrases.concat(), fin)),
-        1 => stream().prop_map(start),
+        1 => Just(start()),
         6 => (facts_on(), code()).prop_map(|(stream, code)| {
             input(Input::StreamReset { stream, code, final_size: Some(code) })
         }),
@@ -239,7 +242,7 @@ fn call() -> impl Strategy<Value = Step> {
         }),
         6 => (session(), dir(), proptest::option::weighted(0.9, stream()))
             .prop_map(|(session, dir, bound)| Step::Open { session, dir, bound }),
-        1 => stream().prop_map(|bound| Step::Grease { bound }),
+        1 => stream().prop_map(|bound| Step::ProtocolStream { bound }),
         4 => (stream(), 0..9usize)
             .prop_map(|(stream, spent)| Step::Credit { stream, spent: Some(spent) }),
         2 => stream().prop_map(|stream| Step::Finish { stream }),
@@ -337,7 +340,7 @@ fn prelude(side: Side, beginning: Beginning) -> Vec<Turn> {
         Side::Server => (2, 0),
     };
     let stages = [
-        (Beginning::Started, vec![start(control(side))]),
+        (Beginning::Started, vec![start(), binds(control(side))]),
         (
             Beginning::Ready,
             vec![hears(control(peer), peer_settings(side, Dialect::Draft02))],
@@ -426,9 +429,9 @@ fn call_and_ask(watched: &mut Watched, step: Step) {
             let now = watched.now();
             format!("{:?}", watched.connection.reject(now, session, *rejection))
         }
-        Step::Grease { bound } => {
-            let granted = watched.connection.grease().is_some();
-            let permit = watched.connection.grease();
+        Step::ProtocolStream { bound } => {
+            let granted = watched.connection.protocol_stream().is_some();
+            let permit = watched.connection.protocol_stream();
             let bound = permit.map(|permit| permit.bind(bound));
             assert_eq!(bound.is_some(), granted, "dropping a permit spends nothing");
             format!("{bound:?}")
@@ -507,7 +510,7 @@ fn a_parked_stream_that_was_stopped_is_reset_once() {
 #[test]
 fn nothing_is_written_to_an_id_that_cannot_be() {
     for id in [(1 << 62) + 3, u64::MAX] {
-        let log = run(Side::Server, &[start(id.into()), POLL_ALL]);
+        let log = run(Side::Server, &[start(), binds(id.into()), POLL_ALL]);
         assert!(!log.iter().any(|line| line.contains("Write")), "{log:?}");
     }
 }

@@ -76,7 +76,7 @@ fn e43_stateless_reset_ends_every_session() {
 
 #[test]
 fn e45_close_by_the_host_behind_our_back_is_local() {
-    ends_open_and_unanswered(&ConnectionLost::Local { code: 0x77 });
+    ends_open_and_unanswered(&ConnectionLost::Local { code: Some(0x77) });
 }
 
 #[test]
@@ -312,7 +312,7 @@ fn e44_no_common_version_stays_that() {
 fn e44_close_of_our_own_during_the_handshake_stays_local() {
     both_roles(|side| {
         let mut rig = Rig::before_start(side, Config::default(), Dialect::Draft16);
-        let lost = ConnectionLost::Local { code: 5 };
+        let lost = ConnectionLost::Local { code: Some(5) };
         rig.connection_lost(lost.clone());
         rig.connection_ends(&[], &lost, &[], "given up");
     });
@@ -337,7 +337,8 @@ fn e44_start_after_the_loss_does_nothing() {
         rig.connection_lost(ConnectionLost::HandshakeFailed);
         rig.drain();
         let transport = Transport::new(Support::Yes);
-        rig.connection.start(rig.now, 3.into(), transport);
+        rig.connection.start(rig.now, transport);
+        assert!(rig.connection.protocol_stream().is_none());
         rig.wait(Duration::from_secs(3600));
         assert_eq!(rig.outputs(), []);
     });

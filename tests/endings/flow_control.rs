@@ -22,22 +22,16 @@ const DIALECTS: [Dialect; 2] = [Dialect::Draft14, Dialect::Draft16];
 /// The peer's control stream, with its limits.
 fn peer_limits(side: Side, dialect: Dialect, limits: FlowControl) -> Vec<u8> {
     let announced = match dialect {
-        Dialect::Draft14 => (0x14e9_cd29, 9),
-        _ => (0x2c7c_f000, 1),
+        Dialect::Draft14 => (setting::MAX_SESSIONS_13, 9),
+        _ => (setting::ENABLED_16, 1),
     };
-    let mut entries = vec![
-        (0x33, 1),
+    let entries = [
         announced,
-        (0x2b61, limits.max_data),
-        (0x2b64, limits.max_streams_uni),
-        (0x2b65, limits.max_streams_bidi),
+        (setting::MAX_DATA, limits.max_data),
+        (setting::MAX_STREAMS_UNI, limits.max_streams_uni),
+        (setting::MAX_STREAMS_BIDI, limits.max_streams_bidi),
     ];
-    if side == Side::Client {
-        entries.push((0x08, 1));
-    }
-    let mut bytes = vec![0x00];
-    bytes.extend(settings(&entries));
-    bytes
+    peer_settings_with(side, &entries)
 }
 
 fn connected(side: Side, dialect: Dialect, ours: FlowControl, theirs: FlowControl) -> Rig {
@@ -638,19 +632,17 @@ fn our_own_limits_are_announced_with_the_signals_that_go_with_them() {
         let mut config = Config::default();
         config.flow_control = Some(FlowControl::new(4096, 3, 2));
         let mut rig = Rig::before_start(side, config, Dialect::Draft16);
-        let control = StreamId::new(side, Dir::Uni, 0);
-        let transport = Transport::new(Support::Yes);
-        rig.connection.start(rig.now, control, transport);
+        rig.start(Transport::new(Support::Yes));
         let outputs = rig.outputs();
         let [Output::Action(Action::Write { data, .. })] = &outputs[..] else {
             panic!("{outputs:?}");
         };
         for (id, value) in [
-            (0x2b61, 4096),
-            (0x2b65, 3),
-            (0x2b64, 2),
-            (0x14e9_cd29, 16),
-            (0x2c7c_f000, 1),
+            (setting::MAX_DATA, 4096),
+            (setting::MAX_STREAMS_BIDI, 3),
+            (setting::MAX_STREAMS_UNI, 2),
+            (setting::MAX_SESSIONS_13, 16),
+            (setting::ENABLED_16, 1),
         ] {
             let entry = [varint(id), varint(value)].concat();
             let sent = data.windows(entry.len()).any(|window| window == entry);

@@ -11,7 +11,10 @@ use webtransport_session::{
     Http3Error, Input, Output, SessionId, Side, StreamId,
 };
 
-use crate::support::*;
+use crate::support::{
+    setting::{DATAGRAM, DATAGRAM_DRAFT04, ENABLE_CONNECT_PROTOCOL, ENABLED_02, ENABLED_16},
+    *,
+};
 
 const GREASE: u64 = 0x21;
 const DATA: u64 = 0x00;
@@ -234,7 +237,7 @@ fn e46_frame_that_does_not_belong_on_the_control_stream() {
             Http3Error::FrameUnexpected,
             side,
             "second SETTINGS",
-            &settings(&[(0x33, 1)]),
+            &settings(&[(DATAGRAM, 1)]),
         );
         breaks_on_control(
             Http3Error::FrameUnexpected,
@@ -355,10 +358,13 @@ fn e46_push_promise_at_a_server() {
 fn e46_setting_that_may_not_be() {
     both_roles(|side| {
         let mut wrong: Vec<(String, Vec<(u64, u64)>)> = vec![
-            ("a known setting twice".into(), vec![(0x33, 1), (0x33, 1)]),
+            (
+                "a known setting twice".into(),
+                vec![(DATAGRAM, 1), (DATAGRAM, 1)],
+            ),
             (
                 "an unknown setting twice".into(),
-                vec![(GREASE, 1), (0x33, 1), (GREASE, 2)],
+                vec![(GREASE, 1), (DATAGRAM, 1), (GREASE, 2)],
             ),
         ];
         for id in [0x00, 0x02, 0x03, 0x04, 0x05] {
@@ -366,13 +372,18 @@ fn e46_setting_that_may_not_be() {
                 wrong.push((format!("setting {id:#x} = {value}"), vec![(id, value)]));
             }
         }
-        for id in [0x08, 0x33, 0xff_d277, 0x2b60_3742] {
+        for id in [
+            ENABLE_CONNECT_PROTOCOL,
+            DATAGRAM,
+            DATAGRAM_DRAFT04,
+            ENABLED_02,
+        ] {
             for value in [2, (1 << 62) - 1] {
                 wrong.push((format!("setting {id:#x} = {value}"), vec![(id, value)]));
             }
         }
         if side == Side::Client {
-            wrong.push(("0x2c7cf000 = 2".into(), vec![(0x2c7c_f000, 2)]));
+            wrong.push(("0x2c7cf000 = 2".into(), vec![(ENABLED_16, 2)]));
         }
         for (condition, entries) in wrong {
             let bytes = settings(&entries);
@@ -384,7 +395,7 @@ fn e46_setting_that_may_not_be() {
 #[test]
 fn e46_wt_enabled_above_one_is_not_offered_at_a_server() {
     let mut rig = Rig::before_settings(Side::Server, Config::default());
-    let bytes = settings(&[(0x33, 1), (0x2c7c_f000, 2)]);
+    let bytes = settings(&[(DATAGRAM, 1), (ENABLED_16, 2)]);
     rig.feed(rig.peer_control(), &[&[0x00], &bytes[..]].concat());
     let events = rig.events();
     assert!(
@@ -1029,7 +1040,7 @@ fn e46_loss_reported_behind_our_own_close_changes_nothing() {
     both_roles(|side| {
         let (mut rig, session) = Rig::open(side);
         rig.handle(Input::DatagramReceived { data: Bytes::new() });
-        rig.connection_lost(ConnectionLost::Local { code: 0x33 });
+        rig.connection_lost(ConnectionLost::Local { code: Some(0x33) });
         let lost = ConnectionLost::Http3(Http3Error::Datagram);
         let actions = [on_the_wire(Http3Error::Datagram)];
         rig.connection_ends(&[session], &lost, &actions, "close reported");

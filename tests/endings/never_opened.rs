@@ -10,7 +10,10 @@ use webtransport_session::{
     Violation,
 };
 
-use crate::support::*;
+use crate::support::{
+    setting::{DATAGRAM, ENABLE_CONNECT_PROTOCOL, ENABLED_16, MAX_FIELD_SECTION_SIZE},
+    *,
+};
 
 const LIMIT: Duration = Duration::from_secs(10);
 /// HEADERS with a 404: QPACK's static entry 27.
@@ -47,11 +50,22 @@ fn and(first: &[Output], then: Vec<Output>) -> Vec<Output> {
     [first.to_vec(), then].concat()
 }
 
+fn rejected_by(by: Endpoint, rejection: Rejection) -> CloseReason {
+    let rejection = Box::new(rejection);
+    CloseReason::Rejected { by, rejection }
+}
+
 fn rejected_by_peer(status: u16) -> CloseReason {
-    CloseReason::Rejected {
-        by: Endpoint::Peer,
-        rejection: Box::new(StatusCode::from_u16(status).unwrap().into()),
-    }
+    let status = StatusCode::from_u16(status).unwrap();
+    rejected_by(Endpoint::Peer, status.into())
+}
+
+/// How a server answers the first request with a 404, and wants no more of it.
+fn not_found() -> [Output; 2] {
+    [
+        write(CONNECT, NOT_FOUND, true),
+        stop_sending(CONNECT, H3_NO_ERROR),
+    ]
 }
 
 fn opened(session: SessionId) -> Output {
@@ -243,10 +257,7 @@ fn e30_a_rejection_gives_status_and_headers() {
     for (name, value) in &fields[1..] {
         rejection.headers.append(*name, value.parse().unwrap());
     }
-    let reason = CloseReason::Rejected {
-        by: Endpoint::Peer,
-        rejection: Box::new(rejection),
-    };
+    let reason = rejected_by(Endpoint::Peer, rejection);
     let actions = [
         write(CONNECT, b"", true),
         stop_sending(CONNECT, H3_REQUEST_CANCELLED),
@@ -356,10 +367,7 @@ fn e31_a_redirection_is_a_rejection_and_not_followed() {
         let mut rejection = Rejection::from(StatusCode::from_u16(status).unwrap());
         let value = location.1.parse().unwrap();
         rejection.headers.insert(location.0, value);
-        let reason = CloseReason::Rejected {
-            by: Endpoint::Peer,
-            rejection: Box::new(rejection),
-        };
+        let reason = rejected_by(Endpoint::Peer, rejection);
         rig.ends(session, reason, &[write(CONNECT, b"", true)]);
     }
 }
@@ -558,10 +566,7 @@ fn e34_a_rejection_may_have_what_a_2xx_may_not() {
         rig.feed_fin(CONNECT, &headers(&[(":status", "404"), field]));
         let mut rejection = Rejection::from(StatusCode::NOT_FOUND);
         rejection.headers.insert(field.0, field.1.parse().unwrap());
-        let reason = CloseReason::Rejected {
-            by: Endpoint::Peer,
-            rejection: Box::new(rejection),
-        };
+        let reason = rejected_by(Endpoint::Peer, rejection);
         rig.ends(session, reason, &[write(CONNECT, b"", true)]);
     }
 }
@@ -792,21 +797,19 @@ fn e37_a_rejection_of_ours_goes_out_with_a_fin() {
     assert_eq!(again, Err(AnswerError::Gone));
     let late = connection.accept(now, session, Response::default());
     assert_eq!(late, Err(AnswerError::Gone));
-    let reason = CloseReason::Rejected {
-        by: Endpoint::Local,
-        rejection: Box::new(rejection),
-    };
-    let actions = [
-        write(CONNECT, NOT_FOUND, true),
-        stop_sending(CONNECT, H3_NO_ERROR),
-    ];
+    let reason = rejected_by(Endpoint::Local, rejection);
+    let actions = not_found();
     rig.ends(session, reason, &and(&actions, gone));
 }
 
 #[test]
 fn e37_an_answer_with_more_headers_than_the_client_takes_is_not_sent() {
     // The client says 1000: its SETTINGS, with the dialect's.
-    let mut settings = settings(&[(0x33, 1), (0x2c7c_f000, 1), (0x06, 1000)]);
+    let mut settings = settings(&[
+        (DATAGRAM, 1),
+        (ENABLED_16, 1),
+        (MAX_FIELD_SECTION_SIZE, 1000),
+    ]);
     settings.insert(0, 0x00);
     for (len, limit, fits) in [
         (800, 64 << 10, true),
@@ -841,7 +844,12 @@ fn e37_an_answer_with_more_headers_than_the_client_takes_is_not_sent() {
 
 #[test]
 fn a_request_with_more_headers_than_the_server_takes_is_not_sent() {
-    let mut settings = settings(&[(0x33, 1), (0x08, 1), (0x2c7c_f000, 1), (0x06, 1000)]);
+    let mut settings = settings(&[
+        (DATAGRAM, 1),
+        (ENABLE_CONNECT_PROTOCOL, 1),
+        (ENABLED_16, 1),
+        (MAX_FIELD_SECTION_SIZE, 1000),
+    ]);
     settings.insert(0, 0x00);
     let mut rig = Rig::before_settings(Side::Client, Config::default());
     rig.feed(rig.peer_control(), &settings);
@@ -864,10 +872,7 @@ fn e37_headers_go_out_with_the_rejection() {
     reject.unwrap();
     let mut section = vec![0x00, 0x00, 0xdb, 0x25];
     section.extend(b"x-why\x02no");
-    let reason = CloseReason::Rejected {
-        by: Endpoint::Local,
-        rejection: Box::new(rejection),
-    };
+    let reason = rejected_by(Endpoint::Local, rejection);
     let actions = [
         write(CONNECT, &tlv(0x01, &section), true),
         stop_sending(CONNECT, H3_NO_ERROR),
@@ -883,10 +888,7 @@ fn e37_a_rejection_that_would_mean_something_else_is_sent_as_500() {
         let reject = rig.connection.reject(rig.now, session, rejection);
         reject.unwrap();
         let sent = Rejection::from(StatusCode::INTERNAL_SERVER_ERROR);
-        let reason = CloseReason::Rejected {
-            by: Endpoint::Local,
-            rejection: Box::new(sent),
-        };
+        let reason = rejected_by(Endpoint::Local, sent);
         let actions = [
             write(CONNECT, INTERNAL_SERVER_ERROR, true),
             stop_sending(CONNECT, H3_NO_ERROR),
@@ -903,14 +905,8 @@ fn e37_what_came_before_the_rejection_is_dropped_unread() {
     let rejection = Rejection::from(StatusCode::NOT_FOUND);
     let reject = rig.connection.reject(rig.now, session, rejection.clone());
     reject.unwrap();
-    let reason = CloseReason::Rejected {
-        by: Endpoint::Local,
-        rejection: Box::new(rejection),
-    };
-    let actions = [
-        write(CONNECT, NOT_FOUND, true),
-        stop_sending(CONNECT, H3_NO_ERROR),
-    ];
+    let reason = rejected_by(Endpoint::Local, rejection);
+    let actions = not_found();
     rig.closes(session, reason, &and(&actions, gone));
     assert_eq!(rig.connection.stats().datagrams_absorbed, 1);
     assert_eq!(rig.connection.stats().streams_refused, 2);
@@ -924,14 +920,8 @@ fn e37_a_rejection_waits_until_quic_takes_it() {
     let rejection = Rejection::from(StatusCode::NOT_FOUND);
     let reject = rig.connection.reject(rig.now, session, rejection.clone());
     reject.unwrap();
-    let reason = CloseReason::Rejected {
-        by: Endpoint::Local,
-        rejection: Box::new(rejection),
-    };
-    let actions = [
-        write(CONNECT, NOT_FOUND, true),
-        stop_sending(CONNECT, H3_NO_ERROR),
-    ];
+    let reason = rejected_by(Endpoint::Local, rejection);
+    let actions = not_found();
     rig.closes(session, reason, &actions);
     assert!(!rig.connection.is_settled());
     rig.takes = usize::MAX;
@@ -1250,10 +1240,7 @@ fn e38_answers_that_quic_does_not_take_are_limited() {
     rig.takes = 0;
     let get = headers(&[(":method", "GET"), SCHEME, AUTHORITY, PATH]);
     rig.feed(CONNECT, &get);
-    let actions = [
-        write(CONNECT, NOT_FOUND, true),
-        stop_sending(CONNECT, H3_NO_ERROR),
-    ];
+    let actions = not_found();
     assert_eq!(rig.outputs(), actions);
     rig.feed(4, &get);
     assert_eq!(rig.outputs(), abort(4, H3_REQUEST_REJECTED));
@@ -1271,10 +1258,7 @@ fn e38_answers_that_quic_does_not_take_are_limited() {
 #[test]
 fn e38_streams_that_waited_for_a_refused_request_go_with_it() {
     let get = headers(&[(":method", "GET"), SCHEME, AUTHORITY, PATH]);
-    let not_found = [
-        write(CONNECT, NOT_FOUND, true),
-        stop_sending(CONNECT, H3_NO_ERROR),
-    ];
+    let not_found = not_found();
     let refusals = [
         (headers(&[METHOD]), abort(CONNECT, H3_MESSAGE_ERROR)),
         (get, not_found),

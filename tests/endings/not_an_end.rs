@@ -9,15 +9,11 @@ use webtransport_session::{
     Violation,
 };
 
-use crate::support::*;
+use crate::support::{
+    setting::{DATAGRAM, ENABLE_CONNECT_PROTOCOL, ENABLED_16, MAX_FIELD_SECTION_SIZE},
+    *,
+};
 
-const DIALECTS: [Dialect; 4] = [
-    Dialect::Draft02,
-    Dialect::Draft07,
-    Dialect::Draft14,
-    Dialect::Draft16,
-];
-const WT_REQUIREMENTS_NOT_MET: u64 = 0x212c_0d48;
 const GREASE: u64 = 0x21;
 
 fn drain_frame() -> Vec<u8> {
@@ -365,12 +361,12 @@ fn n03_unknown_settings_are_ignored() {
         let mut rig = Rig::before_settings(side, Config::default());
         let entries = [
             (GREASE, 7),
-            (0x33, 1),
-            (0x08, 1),
+            (DATAGRAM, 1),
+            (ENABLE_CONNECT_PROTOCOL, 1),
             (0x01, 65_536),
             (0x07, 100),
-            (0x06, 1 << 40),
-            (0x2c7c_f000, 1),
+            (MAX_FIELD_SECTION_SIZE, 1 << 40),
+            (ENABLED_16, 1),
             ((1 << 62) - 1, (1 << 62) - 1),
         ];
         let bytes = [&[0x00][..], &settings(&entries)].concat();
@@ -1352,14 +1348,14 @@ struct Lack {
 }
 
 fn lacks(side: Side) -> Vec<Lack> {
-    const WT: (u64, u64) = (0x2c7c_f000, 1);
+    const WT: (u64, u64) = (ENABLED_16, 1);
     let lack = |missing, entries: &[(u64, u64)]| Lack {
         missing,
         entries: entries.to_vec(),
         transport: Transport::new(Support::Yes),
         config: Config::default(),
     };
-    let whole = [(0x33, 1), (0x08, 1), WT];
+    let whole = [(DATAGRAM, 1), (ENABLE_CONNECT_PROTOCOL, 1), WT];
     let mut no_datagrams = lack(Requirement::Datagrams, &whole);
     no_datagrams.transport = Transport::new(Support::No);
     let mut no_reset = lack(Requirement::ResetStreamAt, &whole);
@@ -1368,14 +1364,14 @@ fn lacks(side: Side) -> Vec<Lack> {
     no_dialect.config = speaking(Dialect::Draft02);
     let mut all = vec![
         no_dialect,
-        lack(Requirement::Datagrams, &[(0x08, 1), WT]),
+        lack(Requirement::Datagrams, &[(ENABLE_CONNECT_PROTOCOL, 1), WT]),
         no_datagrams,
         no_reset,
     ];
     if side == Side::Client {
-        let no_webtransport = [(0x33, 1), (0x08, 1)];
+        let no_webtransport = [(DATAGRAM, 1), (ENABLE_CONNECT_PROTOCOL, 1)];
         all.push(lack(Requirement::WebTransport, &no_webtransport));
-        all.push(lack(Requirement::ExtendedConnect, &[(0x33, 1), WT]));
+        all.push(lack(Requirement::ExtendedConnect, &[(DATAGRAM, 1), WT]));
     }
     all
 }
@@ -1450,7 +1446,7 @@ fn n14_client_closes_such_a_connection_where_it_was_told_to() {
         let expected = [
             close_connection(code, ""),
             event(Event::Unsupported(missing)),
-            connection_closed(&ConnectionLost::Local { code }),
+            connection_closed(&ConnectionLost::Local { code: Some(code) }),
         ];
         assert_eq!(rig.outputs(), expected);
         rig.is_inert("unsupported");

@@ -1103,7 +1103,9 @@ fn e14_a_shutdown_goes_on_when_the_peer_resets() {
         rig.drain();
         assert!(!rig.connection.is_closed());
         rig.peer_resets(CONNECT, 7);
-        let reason = ConnectionLost::Local { code: H3_NO_ERROR };
+        let reason = ConnectionLost::Local {
+            code: Some(H3_NO_ERROR),
+        };
         let actions = [close_connection(H3_NO_ERROR, "")];
         rig.connection_ends(&[], &reason, &actions, "settled by a reset");
     });

@@ -25,11 +25,38 @@ pub const H3_MESSAGE_ERROR: u64 = 0x10e;
 pub const WT_SESSION_GONE: u64 = 0x170d_7b68;
 pub const WT_BUFFERED_STREAM_REJECTED: u64 = 0x3994_bd84;
 pub const WT_ALPN_ERROR: u64 = 0x0817_b3dd;
+pub const WT_REQUIREMENTS_NOT_MET: u64 = 0x212c_0d48;
 /// Application code 0 on a data stream (§4.4).
 pub const APPLICATION_0: u64 = 0x52e4_a40f_a8db;
 
 /// The stream of the first session.
 pub const CONNECT: u64 = 0;
+
+/// The oldest first.
+pub const DIALECTS: [Dialect; 4] = [
+    Dialect::Draft02,
+    Dialect::Draft07,
+    Dialect::Draft14,
+    Dialect::Draft16,
+];
+
+/// Settings by name; those of WebTransport with the number of a draft that had them.
+#[allow(dead_code, reason = "no test needs them all")]
+pub mod setting {
+    pub const MAX_FIELD_SECTION_SIZE: u64 = 0x06;
+    pub const ENABLE_CONNECT_PROTOCOL: u64 = 0x08;
+    pub const DATAGRAM: u64 = 0x33;
+    pub const DATAGRAM_DRAFT04: u64 = 0xff_d277;
+    pub const ENABLED_02: u64 = 0x2b60_3742;
+    pub const MAX_SESSIONS_04: u64 = 0x2b60_3743;
+    pub const MAX_SESSIONS_07: u64 = 0xc671_706a;
+    pub const MAX_SESSIONS_13: u64 = 0x14e9_cd29;
+    pub const ENABLED_16: u64 = 0x2c7c_f000;
+    pub const MAX_DATA: u64 = 0x2b61;
+    pub const MAX_STREAMS_UNI: u64 = 0x2b64;
+    pub const MAX_STREAMS_BIDI: u64 = 0x2b65;
+    pub const LIMITS: [u64; 3] = [MAX_DATA, MAX_STREAMS_UNI, MAX_STREAMS_BIDI];
+}
 
 pub struct Rig {
     pub connection: Connection,
@@ -76,10 +103,18 @@ impl Rig {
     /// The same, in other circumstances.
     pub fn started(side: Side, config: Config, dialect: Dialect, transport: Transport) -> Self {
         let mut rig = Self::before_start(side, config, dialect);
-        let control = StreamId::new(side, Dir::Uni, 0);
-        rig.connection.start(rig.now, control, transport);
+        rig.start(transport);
         rig.drain();
         rig
+    }
+
+    /// QUIC is connected, and the first of our streams is the control stream.
+    pub fn start(&mut self, transport: Transport) {
+        self.connection.start(self.now, transport);
+        // There is none where what was remembered ends the connection at once.
+        if let Some(permit) = self.connection.protocol_stream() {
+            permit.bind(StreamId::new(self.side, Dir::Uni, 0));
+        }
     }
 
     /// While QUIC shakes hands.
@@ -492,7 +527,8 @@ impl Rig {
         let request = request();
         let rejection = StatusCode::NOT_FOUND.into();
         let connection = &mut self.connection;
-        connection.start(now, StreamId::new(self.side, Dir::Uni, 9), transport);
+        connection.start(now, transport);
+        assert!(connection.protocol_stream().is_none(), "{condition}");
         assert!(connection.connect(now, &request).is_err(), "{condition}");
         let answer = connection.accept(now, session, Response::default());
         assert!(answer.is_err(), "{condition}");
@@ -685,13 +721,19 @@ pub fn request() -> Request {
 }
 
 pub fn connect_request(token: &str) -> Vec<u8> {
-    headers(&[
+    connect_request_with(token, &[])
+}
+
+/// The same with more fields.
+pub fn connect_request_with(token: &str, more: &[(&str, &str)]) -> Vec<u8> {
+    let pseudo = [
         (":method", "CONNECT"),
         (":protocol", token),
         (":scheme", "https"),
         (":authority", "example.org"),
         (":path", "/game"),
-    ])
+    ];
+    headers(&[&pseudo, more].concat())
 }
 
 pub fn response(status: &str) -> Vec<u8> {
@@ -718,17 +760,26 @@ pub fn settings(entries: &[(u64, u64)]) -> Vec<u8> {
     tlv(0x04, &payload)
 }
 
+/// The setting by which a peer is known to speak a dialect.
+pub fn codepoint(dialect: Dialect) -> (u64, u64) {
+    match dialect {
+        Dialect::Draft02 => (setting::ENABLED_02, 1),
+        Dialect::Draft07 => (setting::MAX_SESSIONS_07, 1),
+        Dialect::Draft14 => (setting::MAX_SESSIONS_13, 1),
+        Dialect::Draft16 => (setting::ENABLED_16, 1),
+    }
+}
+
 /// The peer's control stream as it begins, announcing one dialect.
 pub fn peer_settings(side: Side, dialect: Dialect) -> Vec<u8> {
-    let announced = match dialect {
-        Dialect::Draft02 => (0x2b60_3742, 1),
-        Dialect::Draft07 => (0xc671_706a, 1),
-        Dialect::Draft14 => (0x14e9_cd29, 1),
-        Dialect::Draft16 => (0x2c7c_f000, 1),
-    };
-    let mut entries = vec![(0x33, 1), announced];
+    peer_settings_with(side, &[codepoint(dialect)])
+}
+
+/// The same, announcing these settings beside those that every dialect needs.
+pub fn peer_settings_with(side: Side, more: &[(u64, u64)]) -> Vec<u8> {
+    let mut entries = [&[(setting::DATAGRAM, 1)], more].concat();
     if side == Side::Client {
-        entries.push((0x08, 1));
+        entries.push((setting::ENABLE_CONNECT_PROTOCOL, 1));
     }
     let mut bytes = vec![0x00];
     bytes.extend(settings(&entries));

@@ -493,7 +493,9 @@ fn e63_half_that_the_server_stopped_is_not_reset_again() {
 
 // ---- E64: shutdown
 
-const OURS: ConnectionLost = ConnectionLost::Local { code: H3_NO_ERROR };
+const OURS: ConnectionLost = ConnectionLost::Local {
+    code: Some(H3_NO_ERROR),
+};
 
 fn control(side: Side) -> webtransport_session::StreamId {
     webtransport_session::StreamId::new(side, Dir::Uni, 0)

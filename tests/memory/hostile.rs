@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
+use fastrand::Rng;
 use webtransport_session::{
     CloseReason, Config, ConnectError, Dialect, Dir, Event, Input, Output, Request, Response,
     SessionId, Side, StreamId, Support, Transport, Violation,
@@ -13,7 +14,7 @@ use webtransport_session::{
 
 use crate::{
     meter::{Acted, Metered},
-    random::Random,
+    random::Draw,
     script::{self, Kind, Script, Stage},
     support::{
         H3_REQUEST_REJECTED, WT_BUFFERED_STREAM_REJECTED, WT_SESSION_GONE, peer_settings, response,
@@ -115,7 +116,7 @@ struct Round {
     peer: Side,
     theme: Theme,
     seed: u64,
-    random: Random,
+    random: Rng,
     stage: Stage,
     victim: Metered,
     habits: Habits,
@@ -145,7 +146,7 @@ struct Stream {
 
 impl Round {
     fn new(side: Side, theme: Theme, seed: u64) -> Self {
-        let mut random = Random::new(seed);
+        let mut random = Rng::with_seed(seed);
         let (limits, quic) = theme.limits(&mut random);
         let habits = theme.habits(&mut random);
         let mut config = Config::default();
@@ -169,8 +170,8 @@ impl Round {
                     Dialect::Draft16 => "webtransport-h3",
                     Dialect::Draft02 | Dialect::Draft07 | Dialect::Draft14 => "webtransport",
                 },
-                fields: random.below(10),
-                capsules: random.below(8),
+                fields: random.u64(..10),
+                capsules: random.u64(..8),
             },
             random,
             victim: Metered::new(side, &config),
@@ -197,7 +198,7 @@ impl Round {
                 break;
             }
             self.steps += 1;
-            let millis = self.random.below(3);
+            let millis = self.random.u64(..3);
             self.victim.now += Duration::from_millis(millis);
             match self.random.weighted(&self.habits.steps) {
                 0 => self.open_stream(),
@@ -273,7 +274,7 @@ impl Round {
             return;
         }
         // A stream that is skipped is open, for QUIC; nothing of it has come.
-        while self.random.below(8) == 0 && self.count(dir) + 1 < limit {
+        while self.random.u64(..8) == 0 && self.count(dir) + 1 < limit {
             let skipped = self.next_stream(dir);
             self.streams.push(Stream::theirs(skipped, Script::empty()));
         }
@@ -303,12 +304,12 @@ impl Round {
     fn some_session(&mut self, id: StreamId) -> u64 {
         let next = 4 * self.opened[0];
         let live = self.victim.ask().sessions().last();
-        match self.random.below(16) {
+        match self.random.u64(..16) {
             0 | 1 => next,
             2 => next + 4,
             3 if u64::from(id) % 4 == 0 => id.into(),
             4..=6 if !self.sessions.is_empty() => {
-                let n = self.random.between(0, self.sessions.len() - 1);
+                let n = self.random.usize(..self.sessions.len());
                 self.sessions[n].connect_stream().into()
             }
             _ => live.map_or(next, |session| session.connect_stream().into()),
@@ -339,12 +340,12 @@ impl Round {
         }
         let (read, random) = (self.stage.quic.read, &mut self.random);
         let stream = &mut self.streams[n];
-        let most = match random.below(4) {
+        let most = match random.u64(..4) {
             0 => 1,
             1 => 16.min(read),
             _ => read,
         };
-        let piece = random.between(1, most);
+        let piece = random.usize(1..=most);
         let (piece, fin) = stream.next_piece(piece);
         if piece.is_empty() && !fin {
             return;
@@ -391,15 +392,13 @@ impl Round {
         self.streams
             .retain(|stream| stream.receiving || stream.sending);
         let last = self.streams.len().checked_sub(1)?;
-        Some(self.random.between(0, last))
+        Some(self.random.usize(..=last))
     }
 
     fn send_datagram(&mut self) {
         let session = self.some_session(StreamId::from(0));
         let mut data = varint(session / 4);
-        let len = self
-            .random
-            .between(0, self.stage.quic.datagram - data.len());
+        let len = self.random.usize(..=self.stage.quic.datagram - data.len());
         data.resize(data.len() + len, b'd');
         let before = self.victim.ask().stats().datagrams_absorbed;
         self.victim.handle(|| Input::DatagramReceived {
@@ -427,8 +426,8 @@ impl Round {
         let Some(last) = unanswered.len().checked_sub(1) else {
             return;
         };
-        let session = unanswered[self.random.between(0, last)];
-        let kick = self.random.below(4) == 0;
+        let session = unanswered[self.random.usize(..=last)];
+        let kick = self.random.u64(..4) == 0;
         self.victim.with(|connection, now| {
             let answered = connection.accept(now, session, Response::default());
             if answered.is_err() && kick {

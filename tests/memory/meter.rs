@@ -50,7 +50,10 @@ impl Metered {
     pub fn start(&mut self, transport: Transport) {
         let side = self.connection.side();
         self.with(|connection, now| {
-            connection.start(now, StreamId::new(side, Dir::Uni, 0), transport);
+            connection.start(now, transport);
+            if let Some(permit) = connection.protocol_stream() {
+                permit.bind(StreamId::new(side, Dir::Uni, 0));
+            }
         });
     }
 

@@ -1,9 +1,10 @@
 //! What a hostile peer says on one stream, from its first byte to its last.
 
+use fastrand::Rng;
 use webtransport_session::{Dir, Limits, Side};
 
 use crate::{
-    random::Random,
+    random::Draw,
     support::{close_capsule, data_frame, grease, headers, response, stream_header, tlv, varint},
     theme::Quic,
 };
@@ -75,7 +76,7 @@ impl Kind {
         !matches!(self, Self::Data | Self::Unknown | Self::Control)
     }
 
-    pub fn dir(self, random: &mut Random) -> Dir {
+    pub fn dir(self, random: &mut Rng) -> Dir {
         match self {
             Self::Data => random.among(&[Dir::Bi, Dir::Uni]),
             Self::Unknown | Self::Control => Dir::Uni,
@@ -83,7 +84,7 @@ impl Kind {
         }
     }
 
-    pub fn script(self, random: &mut Random, stage: &Stage, dir: Dir, session: u64) -> Script {
+    pub fn script(self, random: &mut Rng, stage: &Stage, dir: Dir, session: u64) -> Script {
         let limits = &stage.limits;
         let mut may_end = true;
         let (head, body) = match self {
@@ -114,13 +115,13 @@ impl Kind {
                 (head.to_vec(), grease(b"").repeat(2000))
             }
             Self::Data => {
-                let len = random.between(0, 2 * stage.quic.read);
+                let len = random.usize(..=2 * stage.quic.read);
                 (stream_header(dir, session), vec![b'p'; len])
             }
             Self::Unknown => {
                 may_end = false;
                 let kind = random.among(&[0x21, 0x54, 0x3fff_ffff]);
-                (vec![], long_varint(kind)[..random.between(1, 8)].to_vec())
+                (vec![], long_varint(kind)[..random.usize(1..=8)].to_vec())
             }
             Self::Control => (vec![], vec![]),
         };
@@ -128,7 +129,7 @@ impl Kind {
             kind: self,
             head: head.len(),
             bytes: [head, body].concat(),
-            fin: may_end && (self == Self::Data || random.below(2) == 0),
+            fin: may_end && (self == Self::Data || random.u64(..2) == 0),
             session: (self == Self::Data).then_some(session),
         }
     }
@@ -148,10 +149,10 @@ impl Script {
 }
 
 /// What a hostile server answers a CONNECT with.
-pub fn answer(random: &mut Random, stage: &Stage) -> Script {
+pub fn answer(random: &mut Rng, stage: &Stage) -> Script {
     let limits = &stage.limits;
     let interim = response("103").repeat(random.among(&[0, 0, 3]));
-    let (kind, head) = match random.below(8) {
+    let (kind, head) = match random.u64(..8) {
         0 => (Kind::Unfinished, {
             let mut head = varint(0x01);
             head.extend(long_varint(limits.field_section as u64));
@@ -192,31 +193,31 @@ pub fn answer(random: &mut Random, stage: &Stage) -> Script {
         kind,
         head: head.len(),
         bytes: [head, body].concat(),
-        fin: may_end && random.below(2) == 0,
+        fin: may_end && random.u64(..2) == 0,
         session: None,
     }
 }
 
 /// What follows on a CONNECT stream whose head is out of the way.
-pub fn body_only(random: &mut Random, stage: &Stage) -> Script {
+pub fn body_only(random: &mut Rng, stage: &Stage) -> Script {
     let (bytes, may_end) = body(random, stage);
     Script {
         kind: Kind::Connect,
         head: 0,
         bytes,
-        fin: may_end && random.below(4) == 0,
+        fin: may_end && random.u64(..4) == 0,
         session: None,
     }
 }
 
 /// What comes on the control stream behind the SETTINGS: GREASE of any length, and priorities of
 /// what there is and what there is not at a server.
-pub fn control(random: &mut Random, stage: &Stage, side: Side) -> Script {
-    let mut bytes = grease(b"").repeat(random.between(0, 40));
+pub fn control(random: &mut Rng, stage: &Stage, side: Side) -> Script {
+    let mut bytes = grease(b"").repeat(random.usize(..=40));
     if side == Side::Server {
-        for _ in 0..random.between(0, 200) {
-            let mut update = varint(4 * random.between(0, 40) as u64);
-            update.extend(format!("u={}", random.below(9)).bytes());
+        for _ in 0..random.usize(..=200) {
+            let mut update = varint(4 * random.usize(..=40) as u64);
+            update.extend(format!("u={}", random.u64(..9)).bytes());
             bytes.extend(tlv(0xf0700, &update));
         }
         let mut unfinished = varint(0xf0700);
@@ -225,7 +226,7 @@ pub fn control(random: &mut Random, stage: &Stage, side: Side) -> Script {
             0;
             random.among(&[0, 1, 2 * stage.limits.control_frame])
         ]);
-        if random.below(2) == 0 {
+        if random.u64(..2) == 0 {
             bytes.extend(unfinished);
         }
     }
@@ -249,17 +250,17 @@ pub fn settings_of_len(len: usize) -> Vec<u8> {
 /// Frames and capsules of every kind behind the head of a CONNECT or its answer.
 ///
 /// With whether a FIN may follow: in an unfinished frame it is the end of the connection.
-fn body(random: &mut Random, stage: &Stage) -> (Vec<u8>, bool) {
+fn body(random: &mut Rng, stage: &Stage) -> (Vec<u8>, bool) {
     let (limit, read) = (stage.limits.datagram_capsule, stage.quic.read);
     let mut capsules = Vec::new();
     for _ in 0..random.among(&[1, 6, 100]) {
-        let other = random.below(16);
+        let other = random.u64(..16);
         capsules.extend(match if other < 8 { other } else { stage.capsules } {
             // Held in pieces until its last byte, which may never come.
             0 => tlv(0x00, &vec![b'd'; limit]),
             1 => tlv(0x00, &vec![b'd'; limit / 2 + 1]),
             // Many in what is read at once, and one in all that is read at once.
-            2 => tlv(0x00, b"d").repeat(random.between(1, read)),
+            2 => tlv(0x00, b"d").repeat(random.usize(1..=read)),
             3 => [tlv(0x17, &vec![0; read - 10]), tlv(0x00, b"d")].concat(),
             4 => tlv(0x17, &vec![0; read]),
             5 => tlv(0x78ae, b""),
@@ -267,7 +268,7 @@ fn body(random: &mut Random, stage: &Stage) -> (Vec<u8>, bool) {
             _ => continue,
         });
     }
-    match random.below(8) {
+    match random.u64(..8) {
         0 => capsules.extend(close_capsule(1, &[b'm'; 1000])),
         1 => capsules.extend([tlv(0x17, &vec![0; read]), close_capsule(1, b"m")].concat()),
         2 => {
@@ -278,7 +279,7 @@ fn body(random: &mut Random, stage: &Stage) -> (Vec<u8>, bool) {
         }
         _ => {}
     }
-    match random.below(3) {
+    match random.u64(..3) {
         // One DATA frame that never ends.
         0 => (
             [varint(0x00), long_varint((1 << 62) - 1), capsules].concat(),
@@ -292,7 +293,7 @@ fn body(random: &mut Random, stage: &Stage) -> (Vec<u8>, bool) {
     }
 }
 
-fn connect(random: &mut Random, stage: &Stage, room: usize) -> Vec<u8> {
+fn connect(random: &mut Rng, stage: &Stage, room: usize) -> Vec<u8> {
     message(random, stage, room, &fields_of_connect(stage))
 }
 
@@ -322,14 +323,14 @@ fn request(method: &str, more: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// A message that weighs as much as `room` allows, in what costs most memory.
-fn message(random: &mut Random, stage: &Stage, room: usize, pseudo: &[(&str, &str)]) -> Vec<u8> {
+fn message(random: &mut Rng, stage: &Stage, room: usize, pseudo: &[(&str, &str)]) -> Vec<u8> {
     let weigh = |(name, value): &(&str, &str)| 32 + name.len() + value.len();
     let left = room.saturating_sub(pseudo.iter().map(weigh).sum());
     let mut fields: Vec<(String, String)> = pseudo
         .iter()
         .map(|&(name, value)| (name.into(), value.into()))
         .collect();
-    let other = random.below(30);
+    let other = random.u64(..30);
     match if other < 10 { other } else { stage.fields } {
         // Nothing.
         0 => {}

@@ -3,9 +3,10 @@
 //! All limits but those of the theme are tiny, so that a term of the formula that is too small has no
 //! other to hide behind.
 
+use fastrand::Rng;
 use webtransport_session::{Dialect, Limits};
 
-use crate::{random::Random, script::Kind};
+use crate::{random::Draw, script::Kind};
 
 /// QUIC's limits.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +94,7 @@ impl Theme {
         Self::Mixed,
     ];
 
-    pub fn limits(self, random: &mut Random) -> (Limits, Quic) {
+    pub fn limits(self, random: &mut Rng) -> (Limits, Quic) {
         let mut limits = tiny();
         let mut quic = Quic {
             bidi: 3,
@@ -165,12 +166,12 @@ impl Theme {
         (limits, quic)
     }
 
-    pub fn habits(self, random: &mut Random) -> Habits {
+    pub fn habits(self, random: &mut Rng) -> Habits {
         let mut habits = Habits {
             dialect: random.among(&[Dialect::Draft02, Dialect::Draft07, Dialect::Draft16]),
             settings: Settings::Plain,
             starves: false,
-            pushes: random.below(2) == 0,
+            pushes: random.u64(..2) == 0,
             listens: false,
             is_let_in: false,
             overtakes: false,
@@ -189,11 +190,11 @@ impl Theme {
             Self::Held => {
                 habits.settings = Settings::Never;
                 habits.kinds = only(&[Kind::Connect]);
-                habits.steps = [8, 40, 0, 0, random.below(3), 0, 0];
+                habits.steps = [8, 40, 0, 0, random.u64(..3), 0, 0];
             }
             Self::Requests => {
                 habits.kinds = only(&[Kind::Connect]);
-                habits.steps = [8, 40, 0, 0, 8, random.below(3), 1];
+                habits.steps = [8, 40, 0, 0, 8, random.u64(..3), 1];
             }
             Self::Capsules => {
                 habits.dialect = Dialect::Draft02;
@@ -202,8 +203,8 @@ impl Theme {
             Self::Early => {
                 habits.kinds = only(&[Kind::Connect, Kind::Data]);
                 habits.kinds[Kind::Data as usize] = 10;
-                habits.overtakes = random.below(2) == 0;
-                habits.steps = [20, 40, 40, 0, random.below(2), 1, 1];
+                habits.overtakes = random.u64(..2) == 0;
+                habits.steps = [20, 40, 40, 0, random.u64(..2), 1, 1];
             }
             Self::Control => {
                 habits.settings =
@@ -217,7 +218,7 @@ impl Theme {
             }
             Self::Datagrams => {
                 habits.kinds = only(&[Kind::Connect]);
-                habits.is_let_in = random.below(2) == 0;
+                habits.is_let_in = random.u64(..2) == 0;
                 habits.steps = [4, 40, 40, 4, 0, 0, 0];
             }
             Self::Answers => {
@@ -242,8 +243,8 @@ impl Theme {
                     Settings::Plain,
                     Settings::Never,
                 ]);
-                habits.starves = random.below(4) == 0;
-                habits.is_let_in = random.below(2) == 0;
+                habits.starves = random.u64(..4) == 0;
+                habits.is_let_in = random.u64(..2) == 0;
             }
         }
         habits
@@ -270,7 +271,7 @@ pub fn tiny() -> Limits {
     limits
 }
 
-fn any(random: &mut Random) -> Limits {
+fn any(random: &mut Rng) -> Limits {
     let mut limits = tiny();
     limits.sessions = random.among(&[1, 2, 6]);
     limits.unanswered_requests = random.among(&[1, 2, 8]);

@@ -69,8 +69,7 @@ fn control(side: Side) -> StreamId {
 /// What our control stream begins with.
 fn control_bytes(side: Side, config: Config) -> Vec<u8> {
     let mut rig = Rig::before_start(side, config, Dialect::Draft16);
-    let transport = Transport::new(Support::Yes);
-    rig.connection.start(rig.now, control(side), transport);
+    rig.start(Transport::new(Support::Yes));
     written(&rig.outputs(), control(side))
 }
 
@@ -98,7 +97,7 @@ fn connect_bytes(side: Side, config: Config, stream: u64) -> Vec<u8> {
 fn stream_bytes(side: Side, config: Config) -> Vec<u8> {
     let mut rig = Rig::started(side, config, Dialect::Draft16, Transport::new(Support::Yes));
     let stream = StreamId::new(side, Dir::Uni, 1);
-    rig.connection.grease().unwrap().bind(stream);
+    rig.connection.protocol_stream().unwrap().bind(stream);
     let outputs = rig.outputs();
     let [
         Output::Action(Action::Write {
@@ -127,7 +126,7 @@ fn without_a_seed_nothing_is_sent() {
         let frames = connect_bytes(side, Config::default(), CONNECT);
         assert!(matches!(tlvs(&frames)[..], [(0x01, _)]), "{frames:x?}");
         let mut rig = Rig::new(side);
-        assert!(rig.connection.grease().is_none());
+        assert!(rig.connection.protocol_stream().is_none());
     });
 }
 
@@ -233,27 +232,33 @@ fn a_stream_that_means_nothing_is_opened_once_and_forgotten() {
         assert!(payload.len() <= 16);
 
         let before = Rig::before_start(side, greasing(3), Dialect::Draft16);
-        assert!({ before }.connection.grease().is_none(), "not connected");
+        assert!(
+            { before }.connection.protocol_stream().is_none(),
+            "not connected"
+        );
         let mut rig = Rig::with(side, greasing(3), Dialect::Draft16);
         // What is not bound can be asked for again; ids that cannot be are refused.
-        assert!(rig.connection.grease().is_some());
-        rig.connection.grease().unwrap().bind(control(side));
+        assert!(rig.connection.protocol_stream().is_some());
+        rig.connection
+            .protocol_stream()
+            .unwrap()
+            .bind(control(side));
         let theirs = rig.peer_uni(5);
-        rig.connection.grease().unwrap().bind(theirs);
+        rig.connection.protocol_stream().unwrap().bind(theirs);
         let bidi = StreamId::new(side, Dir::Bi, 5);
-        rig.connection.grease().unwrap().bind(bidi);
+        rig.connection.protocol_stream().unwrap().bind(bidi);
         assert_eq!(rig.outputs(), []);
         let stream = StreamId::new(side, Dir::Uni, 1);
-        rig.connection.grease().unwrap().bind(stream);
+        rig.connection.protocol_stream().unwrap().bind(stream);
         assert_eq!(rig.outputs(), [write(stream, &bytes, true)]);
-        assert!(rig.connection.grease().is_none());
+        assert!(rig.connection.protocol_stream().is_none());
         // It is over: whatever comes of it is absorbed.
         rig.peer_stops(stream, H3_STREAM_CREATION_ERROR);
         rig.handle(Input::StreamAcknowledged { stream });
         rig.handle(Input::StreamWritable { stream });
         assert_eq!(rig.outputs(), []);
         rig.connection_lost(webtransport_session::ConnectionLost::IdleTimeout);
-        assert!(rig.connection.grease().is_none());
+        assert!(rig.connection.protocol_stream().is_none());
     });
 }
 
@@ -263,7 +268,7 @@ fn a_peer_that_stops_it_early_breaks_nothing() {
         let mut rig = Rig::with(side, greasing(3), Dialect::Draft16);
         let stream = StreamId::new(side, Dir::Uni, 1);
         rig.takes = 1;
-        rig.connection.grease().unwrap().bind(stream);
+        rig.connection.protocol_stream().unwrap().bind(stream);
         rig.drain();
         assert!(!rig.connection.wants(stream));
         rig.peer_stops(stream, H3_STREAM_CREATION_ERROR);
@@ -284,7 +289,10 @@ fn this_crate_ignores_what_it_sends() {
             config.grease = Some(seed);
             let mut pair = Pair::with(config.clone(), config, Link::perfect());
             let session = pair.open_session();
-            assert!(pair.end(Side::Client).machine.grease().is_none(), "sent");
+            assert!(
+                pair.end(Side::Client).machine.protocol_stream().is_none(),
+                "sent"
+            );
             pair.close(Side::Client, session, 7, "bye");
             pair.run();
             let reasons = [

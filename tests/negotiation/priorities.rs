@@ -16,14 +16,7 @@ fn changed(session: SessionId, priority: Priority) -> Output {
 }
 
 fn connect_with(rig: &Rig, more: &[(&str, &str)]) -> Vec<u8> {
-    let pseudo = [
-        (":method", "CONNECT"),
-        (":protocol", rig.token()),
-        (":scheme", "https"),
-        (":authority", "example.org"),
-        (":path", "/game"),
-    ];
-    headers(&[&pseudo, more].concat())
+    connect_request_with(rig.token(), more)
 }
 
 fn requested(rig: &mut Rig, stream: u64, more: &[(&str, &str)]) -> SessionId {

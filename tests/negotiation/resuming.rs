@@ -4,24 +4,14 @@ use std::sync::Arc;
 
 use webtransport_session::{
     Config, ConnectError, Connection, ConnectionLost, Dialect, Dir, Event, Http3Error, Negotiated,
-    RememberedSettings, Requirement, SessionId, Side, StreamId, Support, Transport,
+    RememberedSettings, Requirement, SessionId, Side, Support, Transport,
 };
 
-use crate::support::*;
+use crate::support::{setting::*, *};
 
-const FIELD_SECTION: u64 = 0x6;
-const CONNECT_PROTOCOL: u64 = 0x8;
-const DATAGRAM: u64 = 0x33;
-const DATAGRAM_DRAFT04: u64 = 0xff_d277;
-const ENABLED_02: u64 = 0x2b60_3742;
-const MAX_SESSIONS_04: u64 = 0x2b60_3743;
-const MAX_SESSIONS_07: u64 = 0xc671_706a;
-const MAX_SESSIONS_13: u64 = 0x14e9_cd29;
-const ENABLED_16: u64 = 0x2c7c_f000;
-const LIMITS: [u64; 3] = [0x2b61, 0x2b64, 0x2b65];
 const H3_SETTINGS_ERROR: u64 = 0x109;
 
-const ENOUGH: &[(u64, u64)] = &[(CONNECT_PROTOCOL, 1), (DATAGRAM, 1), (ENABLED_16, 1)];
+const ENOUGH: &[(u64, u64)] = &[(ENABLE_CONNECT_PROTOCOL, 1), (DATAGRAM, 1), (ENABLED_16, 1)];
 
 fn remembered(entries: &[(u64, u64)]) -> RememberedSettings {
     let mut rig = Rig::before_settings(Side::Client, Config::default());
@@ -40,8 +30,7 @@ fn before_start(earlier: &[(u64, u64)]) -> Rig {
 fn start(rig: &mut Rig, early_data_accepted: bool) {
     let mut transport = Transport::new(Support::Yes);
     transport.early_data_accepted = early_data_accepted;
-    let control = StreamId::new(Side::Client, Dir::Uni, 0);
-    rig.connection.start(rig.now, control, transport);
+    rig.start(transport);
 }
 
 /// Connected, with early data accepted, before the new SETTINGS.
@@ -150,7 +139,7 @@ fn a_server_that_takes_something_back_is_left() {
         cases.push((setting, Some(1), None));
     }
     // These do not limit anything until they are there.
-    for setting in [FIELD_SECTION, MAX_SESSIONS_04] {
+    for setting in [MAX_FIELD_SECTION_SIZE, MAX_SESSIONS_04] {
         cases.push((setting, Some(1000), Some(999)));
         cases.push((setting, Some(1000), None));
         cases.push((setting, None, Some(1000)));
@@ -196,7 +185,7 @@ fn a_server_may_give_more_than_it_said() {
         LIMITS[1],
         LIMITS[2],
         MAX_SESSIONS_07,
-        FIELD_SECTION,
+        MAX_FIELD_SECTION_SIZE,
     ];
     for setting in raised {
         let (mut rig, _) = resuming(&[ENOUGH, &[(setting, 1000)]].concat());

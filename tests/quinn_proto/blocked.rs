@@ -75,34 +75,33 @@ fn goes_through_a_session(setup: impl Fn() -> Setup, what: &str) {
     }
 }
 
+/// The same for several sizes of what `limit` sets.
+fn goes_through_a_small(what: &str, limit: impl Fn(&mut quic::TransportConfig, u32)) {
+    for size in [8, 17, 100] {
+        let setup = || both(|transport| limit(transport, size));
+        goes_through_a_session(setup, &format!("{what} {size}"));
+    }
+}
+
 #[test]
 fn protocol_bytes_go_out_in_pieces_through_a_small_stream_window() {
-    for window in [8_u32, 17, 100] {
-        let limit = |transport: &mut quic::TransportConfig| {
-            transport.stream_receive_window(window.into());
-        };
-        goes_through_a_session(|| both(limit), &format!("stream window {window}"));
-    }
+    goes_through_a_small("stream window", |transport, size| {
+        transport.stream_receive_window(size.into());
+    });
 }
 
 #[test]
 fn protocol_bytes_go_out_in_pieces_through_a_small_connection_window() {
-    for window in [8_u32, 17, 100] {
-        let limit = |transport: &mut quic::TransportConfig| {
-            transport.receive_window(window.into());
-        };
-        goes_through_a_session(|| both(limit), &format!("connection window {window}"));
-    }
+    goes_through_a_small("connection window", |transport, size| {
+        transport.receive_window(size.into());
+    });
 }
 
 #[test]
 fn protocol_bytes_go_out_in_pieces_through_a_small_send_buffer() {
-    for window in [8_u32, 17, 100] {
-        let limit = |transport: &mut quic::TransportConfig| {
-            transport.send_window(window.into());
-        };
-        goes_through_a_session(|| both(limit), &format!("send buffer {window}"));
-    }
+    goes_through_a_small("send buffer", |transport, size| {
+        transport.send_window(size.into());
+    });
 }
 
 #[test]
@@ -129,20 +128,25 @@ fn a_rejection_goes_out_in_pieces() {
 
 // ---- payload
 
-#[test]
-fn a_write_that_was_refused_may_be_tried_again_when_told_so() {
+/// A client's stream with a window of 1000 bytes, of which the header takes 3.
+fn small_stream() -> (Pair, SessionId, StreamId) {
     let mut setup = Setup::default();
     setup
         .server_quic
         .stream_receive_window(VarInt::from_u32(1000));
     let (mut pair, session) = Pair::in_session(setup);
     let stream = pair.client.open(session, Dir::Uni);
+    (pair, session, stream)
+}
+
+#[test]
+fn a_write_that_was_refused_may_be_tried_again_when_told_so() {
+    let (mut pair, session, stream) = small_stream();
     pair.settle();
     pair.server.take();
 
     pair.server.sessions().pause(stream);
     let client = &mut pair.client;
-    // The header took 3 bytes of the window.
     assert_eq!(client.write(stream, &[1; 2000]), Ok(997));
     assert_eq!(client.write(stream, &[1; 2000]), Err(SendError::Blocked));
     pair.settle();
@@ -162,12 +166,7 @@ fn a_write_that_was_refused_may_be_tried_again_when_told_so() {
 
 #[test]
 fn a_write_that_was_not_refused_is_not_told_of_new_room() {
-    let mut setup = Setup::default();
-    setup
-        .server_quic
-        .stream_receive_window(VarInt::from_u32(1000));
-    let (mut pair, session) = Pair::in_session(setup);
-    let stream = pair.client.open(session, Dir::Uni);
+    let (mut pair, _, stream) = small_stream();
     pair.client.write_all(stream, &[1; 997]);
     pair.settle();
     assert_eq!(pair.client.take(), []);

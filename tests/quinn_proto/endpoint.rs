@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use webtransport_session::{
     CloseReason, CloseVia, ConnectionLost, Dir, Event, Request, Response, SendError, SessionId,
     host::quinn_proto::PeerId,
+    trace::{Record, Step},
 };
 
 use crate::{
@@ -264,6 +265,44 @@ fn what_is_commanded_after_the_turn_makes_the_next_one_due() {
     assert!(due(&pair) <= pair.now);
     pair.turn();
     assert!(due(&pair) > pair.now);
+}
+
+#[test]
+fn what_was_recorded_is_taken_without_making_a_turn_due() {
+    let mut pair = Pair::connecting(Setup::default());
+    pair.client.sessions().set_recording(true);
+    pair.settle();
+    let session = pair.open_session();
+    let peer = pair.client.endpoint.peers().next().unwrap();
+    let due = pair.client.endpoint.poll_timeout();
+    assert!(due > Some(pair.now));
+    let records = pair.client.endpoint.take_trace(peer);
+    assert_eq!(pair.client.endpoint.poll_timeout(), due);
+    let is_connect = |record: &Record| {
+        let bound = Some(session.connect_stream());
+        matches!(record.step, Step::Connect { bound: to, .. } if to == bound)
+    };
+    assert_eq!(records.into_iter().filter(is_connect).count(), 1);
+    assert_eq!(pair.client.endpoint.take_trace(peer), []);
+
+    // The last of it is there until the connection is forgotten.
+    pair.client.abort(0, b"");
+    pair.turn();
+    assert_eq!(pair.client.endpoint.len(), 1);
+    let last = pair.client.endpoint.take_trace(peer);
+    assert!(
+        matches!(
+            last.last(),
+            Some(Record {
+                step: Step::Poll { .. },
+                ..
+            })
+        ),
+        "{last:?}"
+    );
+    pair.settle();
+    assert!(pair.client.endpoint.is_empty());
+    assert_eq!(pair.client.endpoint.take_trace(peer), []);
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn sessions_live_and_end_as_ever_where_both_ends_send_grease() {
         setup.server.grease = Some(seed + 100);
         let (mut pair, session) = Pair::in_session(setup);
         for side in [Side::Client, Side::Server] {
-            let sent = pair.side(side).sessions().grease().is_none();
+            let sent = pair.side(side).sessions().protocol_stream().is_none();
             assert!(sent, "{side:?}");
         }
         let stream = pair.client.open(session, Dir::Uni);
@@ -41,5 +41,5 @@ fn where_the_peer_spares_no_stream_none_is_opened() {
     setup.client.grease = Some(1);
     setup.server_quic.max_concurrent_uni_streams(1_u8.into());
     let (mut pair, _) = Pair::in_session(setup);
-    assert!(pair.client.sessions().grease().is_some());
+    assert!(pair.client.sessions().protocol_stream().is_some());
 }

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use quinn_proto::{EndpointConfig, RandomConnectionIdGenerator};
 use webtransport_session::{
     CloseReason, CloseVia, Config, ConnectionLost, Dialect, Dialects, Event, Http3Error, Rejection,
-    SessionId, Side, host::quinn_proto::Endpoint,
+    Side, host::quinn_proto::Endpoint,
 };
 
 use crate::{
-    pair::{End, Link, Pair},
+    pair::{Link, Pair},
     setup::{Setup, client_tls_trusting, server_tls_with_client_certificates},
 };
 
@@ -19,15 +19,6 @@ const H3_NO_ERROR: u64 = 0x100;
 const PROTOCOL_VIOLATION: u64 = 0xa;
 /// CRYPTO_ERROR with the TLS alert certificate_required.
 const CERTIFICATE_REQUIRED: u64 = 0x174;
-
-/// The session ends with this loss, and then the connection, and that is all.
-fn assert_lost(peer: &mut End, session: SessionId, lost: &ConnectionLost) {
-    let reason = CloseReason::ConnectionLost(lost.clone());
-    let session_closed = Event::SessionClosed { session, reason };
-    let reason = lost.clone();
-    let connection_closed = Event::ConnectionClosed { reason };
-    assert_eq!(peer.take(), [session_closed, connection_closed]);
-}
 
 // ---- a session that is open
 
@@ -39,8 +30,10 @@ fn silence_is_an_idle_timeout() {
     pair.run(Duration::from_secs(29));
     assert_eq!(pair.client.take(), []);
     pair.run(Duration::from_secs(2));
-    assert_lost(&mut pair.client, session, &ConnectionLost::IdleTimeout);
-    assert_lost(&mut pair.server, session, &ConnectionLost::IdleTimeout);
+    pair.client
+        .assert_lost(session, &ConnectionLost::IdleTimeout);
+    pair.server
+        .assert_lost(session, &ConnectionLost::IdleTimeout);
     assert!(pair.client.endpoint.is_empty());
 }
 
@@ -58,7 +51,8 @@ fn a_peer_that_has_forgotten_the_connection_is_a_stateless_reset() {
     pair.server.endpoint = Endpoint::new(restarted, Arc::default());
     pair.client.datagram(session, &[1; 100]);
     pair.settle();
-    assert_lost(&mut pair.client, session, &ConnectionLost::StatelessReset);
+    pair.client
+        .assert_lost(session, &ConnectionLost::StatelessReset);
 }
 
 #[test]
@@ -71,7 +65,7 @@ fn the_peers_close_gives_its_code_and_its_words() {
             code: 0x1234,
             reason: "so long".into(),
         };
-        assert_lost(pair.side(side.other()), session, &lost);
+        pair.side(side.other()).assert_lost(session, &lost);
     }
 }
 
@@ -96,7 +90,7 @@ fn a_peer_that_breaks_quic_is_closed_by_our_stack() {
         code: *code,
         reason: reason.clone(),
     };
-    assert_lost(&mut pair.client, session, &reason_there);
+    pair.client.assert_lost(session, &reason_there);
 }
 
 #[test]
@@ -108,12 +102,13 @@ fn an_http3_error_closes_the_connection_with_its_code() {
     client.quic().send_stream(stream).write(&[0]).unwrap();
     pair.settle();
     let error = Http3Error::StreamCreation;
-    assert_lost(&mut pair.server, session, &ConnectionLost::Http3(error));
+    pair.server
+        .assert_lost(session, &ConnectionLost::Http3(error));
     let lost = ConnectionLost::PeerApplication {
         code: error.code(),
         reason: "H3_STREAM_CREATION_ERROR".into(),
     };
-    assert_lost(&mut pair.client, session, &lost);
+    pair.client.assert_lost(session, &lost);
 }
 
 #[test]
@@ -123,7 +118,10 @@ fn a_connection_without_a_session_is_closed_when_it_was_idle() {
     let mut pair = Pair::connected(setup);
     pair.run(Duration::from_secs(6));
     let code = H3_NO_ERROR;
-    assert_eq!(pair.server.loss(), ConnectionLost::Local { code });
+    assert_eq!(
+        pair.server.loss(),
+        ConnectionLost::Local { code: Some(code) }
+    );
     let reason = Bytes::new();
     assert_eq!(
         pair.client.loss(),
@@ -223,7 +221,7 @@ fn a_close_of_our_own_before_the_handshake_is_ours() {
     pair.client.poll();
     pair.client.abort(0x1234, b"");
     pair.settle();
-    let reason = ConnectionLost::Local { code: 0x1234 };
+    let reason = ConnectionLost::Local { code: Some(0x1234) };
     assert_eq!(pair.client.take(), [Event::ConnectionClosed { reason }]);
 }
 
@@ -270,7 +268,7 @@ fn a_shutdown_delivers_code_and_message_of_every_session_before_the_connection_c
                 message: "restart".into(),
             });
             let code = H3_NO_ERROR;
-            let reason = ConnectionLost::Local { code };
+            let reason = ConnectionLost::Local { code: Some(code) };
             here.push(Event::ConnectionClosed { reason });
             assert_eq!(pair.side(side).take(), here);
 
@@ -304,7 +302,10 @@ fn a_shutdown_does_not_wait_for_a_peer_that_is_gone_longer_than_the_linger() {
     assert!(!pair.server.quic().is_closed());
     pair.run(Duration::from_secs(2));
     let code = H3_NO_ERROR;
-    assert_eq!(pair.server.loss(), ConnectionLost::Local { code });
+    assert_eq!(
+        pair.server.loss(),
+        ConnectionLost::Local { code: Some(code) }
+    );
     assert!(pair.server.endpoint.is_empty());
 }
 
@@ -330,7 +331,10 @@ fn a_shutdown_right_behind_a_refusal_does_not_overtake_it() {
         );
         // It was not the linger that let it go.
         let code = H3_NO_ERROR;
-        assert_eq!(pair.server.loss(), ConnectionLost::Local { code });
+        assert_eq!(
+            pair.server.loss(),
+            ConnectionLost::Local { code: Some(code) }
+        );
     }
 }
 

@@ -92,7 +92,10 @@ fn every_command_on_every_id_at_any_time_is_survived() {
         do_everything(peer);
         peer.abort(3, b"");
         do_everything(peer);
-        assert!(matches!(peer.loss(), ConnectionLost::Local { code: 1 }));
+        assert!(matches!(
+            peer.loss(),
+            ConnectionLost::Local { code: Some(1) }
+        ));
         pair.turn();
         pair.arrive();
         for side in [Side::Client, Side::Server] {

@@ -351,6 +351,16 @@ impl End {
         }
     }
 
+    /// Takes the events: the session ends with this loss, and then the connection, and that is all.
+    #[track_caller]
+    pub fn assert_lost(&mut self, session: SessionId, lost: &ConnectionLost) {
+        let reason = CloseReason::ConnectionLost(lost.clone());
+        let session_closed = Event::SessionClosed { session, reason };
+        let reason = lost.clone();
+        let connection_closed = Event::ConnectionClosed { reason };
+        assert_eq!(self.take(), [session_closed, connection_closed]);
+    }
+
     // ---- what an application does, where it must succeed
 
     pub fn connect(&mut self, path: &str) -> SessionId {

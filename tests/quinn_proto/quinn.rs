@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use quinn_proto::{self as quic, VarInt};
 use webtransport_session::{
-    AbortedBy, CloseReason, CloseVia, Config, ConnectionLost, Dir, Event, SessionId, Side,
+    AbortedBy, CloseReason, CloseVia, Config, ConnectionLost, Dir, Event, SessionId, Side, StreamId,
 };
 
 use crate::{
@@ -32,6 +32,21 @@ fn connect_stream(session: SessionId) -> quic::StreamId {
 /// The peer's unidirectional streams that quinn holds: one is its control stream.
 fn open_unis(end: &mut End) -> u64 {
     end.quic().streams().remote_open_streams(quic::Dir::Uni)
+}
+
+/// It was told that its half of this stream was stopped, and has reset it, which was its only reset.
+#[track_caller]
+fn was_stopped(end: &mut End, session: SessionId, stream: StreamId, code: u32) {
+    let code = Some(code);
+    assert_eq!(
+        end.take(),
+        [Event::StreamStopped {
+            session,
+            stream,
+            code
+        }]
+    );
+    assert_eq!(end.quic().stats().frame_tx.reset_stream, 1);
 }
 
 // ---- 1: quinn tells of datagrams before streams
@@ -231,17 +246,7 @@ fn stop_sending_is_answered_with_a_reset() {
     pair.server.sessions().stop(stream, 9).unwrap();
     pair.settle();
 
-    let client = &mut pair.client;
-    let code = Some(9);
-    assert_eq!(
-        client.take(),
-        [Event::StreamStopped {
-            session,
-            stream,
-            code
-        }]
-    );
-    assert_eq!(client.quic().stats().frame_tx.reset_stream, 1);
+    was_stopped(&mut pair.client, session, stream, 9);
 }
 
 #[test]
@@ -304,15 +309,8 @@ fn an_abort_ends_the_sessions_and_the_connection_here_and_there() {
     let (mut pair, session) = Pair::in_session(Setup::default());
     pair.server.abort(0x1234, b"no more");
     pair.settle();
-    let local = ConnectionLost::Local { code: 0x1234 };
-    let told = [
-        Event::SessionClosed {
-            session,
-            reason: CloseReason::ConnectionLost(local.clone()),
-        },
-        Event::ConnectionClosed { reason: local },
-    ];
-    assert_eq!(pair.server.take(), told);
+    let local = ConnectionLost::Local { code: Some(0x1234) };
+    pair.server.assert_lost(session, &local);
     let reason = ConnectionLost::PeerApplication {
         code: 0x1234,
         reason: "no more".into(),
@@ -325,17 +323,8 @@ fn a_close_behind_the_hosts_back_is_found_at_the_next_poll() {
     let (mut pair, session) = Pair::in_session(Setup::default());
     pair.server.close_quic(0x1234, "");
     pair.server.poll();
-    let local = ConnectionLost::Local { code: 0 };
-    assert_eq!(
-        pair.server.take(),
-        [
-            Event::SessionClosed {
-                session,
-                reason: CloseReason::ConnectionLost(local.clone()),
-            },
-            Event::ConnectionClosed { reason: local },
-        ]
-    );
+    let local = ConnectionLost::Local { code: None };
+    pair.server.assert_lost(session, &local);
     pair.settle();
     assert_eq!(pair.server.take(), []);
 }
@@ -374,7 +363,7 @@ fn an_abort_does_not_hide_what_had_ended_before() {
 #[test]
 fn datagrams_are_negotiated_when_the_handshake_is_done_and_not_before() {
     let mut pair = Pair::connecting(Setup::default());
-    let session = SessionId::try_from(webtransport_session::StreamId::from(0)).unwrap();
+    let session = SessionId::try_from(StreamId::from(0)).unwrap();
     let client = &mut pair.client;
     assert_eq!(client.quic().datagrams().max_size(), None);
     client.poll();
@@ -523,17 +512,7 @@ fn a_stop_that_crosses_our_fin_is_answered_with_a_reset() {
     pair.client.finish(stream);
     pair.settle();
 
-    let client = &mut pair.client;
-    let code = Some(9);
-    assert_eq!(
-        client.take(),
-        [Event::StreamStopped {
-            session,
-            stream,
-            code
-        }]
-    );
-    assert_eq!(client.quic().stats().frame_tx.reset_stream, 1);
+    was_stopped(&mut pair.client, session, stream, 9);
     let server = &mut pair.server;
     assert_eq!(server.take(), []);
     assert_eq!(open_unis(server), 1);

@@ -1,10 +1,12 @@
 //! Which tests there are, by reading the sources: `endings::not_an_end::n05_…` is a function with
 //! `#[test]` in `tests/endings/not_an_end.rs`, `src::id::tests::…` one in `src/id/tests.rs`, and
 //! `arena::game::tests::…` one in the module `tests` of `examples/arena/game.rs`.
-//!
-//! A test that is ignored shows nothing, and does not count.
 
 use std::{collections::BTreeSet, fs, path::Path};
+
+/// How the attribute begins that takes a test out of `cargo test`: it is not run, so it shows
+/// nothing, and is no test here.
+const IGNORED: &str = "#[ignore";
 
 pub fn all() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -42,7 +44,7 @@ fn read(source: &str, file: &str, found: &mut BTreeSet<String>) {
         let line = line.trim_start();
         if line == "#[test]" {
             is_test = true;
-        } else if line.starts_with("#[ignore") {
+        } else if line.starts_with(IGNORED) {
             is_test = false;
         } else if let Some(rest) = line.strip_prefix("fn ") {
             let name = rest.split('(').next().unwrap_or_default();
@@ -65,8 +67,9 @@ fn names_are_read_as_cargo_has_them() {
     ] {
         assert!(tests.contains(name), "{name}");
     }
-    let source = "#[test]\n#[ignore]\nfn later() {}\nfn helper() {}\n#[test]\nfn now() {}";
+    let source =
+        format!("#[test]\n{IGNORED}]\nfn later() {{}}\nfn helper() {{}}\n#[test]\nfn now() {{}}");
     let mut found = BTreeSet::new();
-    read(source, "file", &mut found);
+    read(&source, "file", &mut found);
     assert_eq!(found, BTreeSet::from(["file::now".to_owned()]));
 }

@@ -1,5 +1,8 @@
 //! The same for sessions alone, without a connection.
 
+use std::sync::Arc;
+
+use fastrand::Rng;
 use webtransport_session::{
     Config, Dialect, Dir, FlowControl, Rejection, SessionId, Side, StreamId, Support, Transport,
     session::{Event, Input, Output, Session, Terms},
@@ -7,7 +10,7 @@ use webtransport_session::{
     trace::{Problem, Reader, Record, Replay, SessionHeader, SessionStep, Writer},
 };
 
-use super::{Dice, Duration, MARK, SIDES, contains};
+use super::{Duration, MARK, SIDES, contains, with_records};
 
 /// What a pair gives a session whose peer has this configuration.
 fn header(side: Side, config: Config, peer: &Config) -> SessionHeader {
@@ -25,12 +28,7 @@ fn recorded(pair: &mut Pair<Session>) {
 
 fn written(header: &SessionHeader, records: &[Record<SessionStep>], payload: bool) -> Vec<u8> {
     let writer = Writer::of_session(Vec::new(), header).unwrap();
-    let mut writer = writer.with_payload(payload);
-    // In two pieces, as a server would.
-    let (front, back) = records.split_at(records.len() / 2);
-    writer.write(front).unwrap();
-    writer.write(back).unwrap();
-    writer.into_inner()
+    with_records(writer.with_payload(payload), records)
 }
 
 fn read(file: &[u8]) -> (SessionHeader, Vec<Record<SessionStep>>) {
@@ -141,7 +139,7 @@ fn every_ending_of_a_session_alone_is_replayed() {
 /// A pair, what it did by chance, and what it told.
 struct Run {
     pair: Pair<Session>,
-    dice: Dice,
+    dice: Rng,
     configs: [Config; 2],
     events: [Vec<Event>; 2],
     streams: Vec<StreamId>,
@@ -162,7 +160,7 @@ impl Run {
         recorded(&mut pair);
         Self {
             pair,
-            dice: Dice::new(seed),
+            dice: Rng::with_seed(seed),
             configs,
             events: [Vec::new(), Vec::new()],
             streams: Vec::new(),
@@ -179,7 +177,7 @@ impl Run {
             run.turn();
             run.listen();
         }
-        let side = run.dice.pick(&SIDES);
+        let side = run.dice.choice(SIDES).unwrap();
         match seed % 4 {
             0 => run.pair.close(side, session(), 3, "closing time"),
             1 => run.pair.close_connection(side, 9, "enough"),
@@ -201,12 +199,12 @@ impl Run {
     }
 
     fn turn(&mut self) {
-        let (now, side) = (self.pair.now(), self.dice.pick(&SIDES));
+        let (now, side) = (self.pair.now(), self.dice.choice(SIDES).unwrap());
         let stream = self.stream();
-        let dir = self.dice.pick(&[Dir::Bi, Dir::Uni]);
-        let code = u32::try_from(self.dice.below(1000)).unwrap();
-        let payload = vec![MARK; 1 + self.dice.below(200)];
-        let choice = self.dice.below(26);
+        let dir = self.dice.choice([Dir::Bi, Dir::Uni]).unwrap();
+        let code = self.dice.u32(..1000);
+        let payload = vec![MARK; 1 + self.dice.usize(..200)];
+        let choice = self.dice.usize(..26);
         let machine = &mut self.pair.end(side).machine;
         match choice {
             0..4 => self
@@ -234,15 +232,15 @@ impl Run {
             23 => machine.handle(now, Input::StreamsAvailable { dir }),
             24 => machine.handle(now, Input::StreamWritable { stream }),
             _ => {
-                let millis = u64::try_from(self.dice.below(60)).unwrap();
+                let millis = self.dice.u64(..60);
                 self.pair.wait(Duration::from_millis(millis));
             }
         }
     }
 
     fn stream(&mut self) -> StreamId {
-        let at = self.dice.below(self.streams.len() + 1);
-        let bogus = u64::try_from(self.dice.below(40)).unwrap();
+        let at = self.dice.usize(..self.streams.len() + 1);
+        let bogus = self.dice.u64(..40);
         self.streams.get(at).copied().unwrap_or(bogus.into())
     }
 
@@ -295,6 +293,7 @@ fn a_replay_of_a_session_from_a_file_gives_what_the_pair_gave() {
 /// Which call, and what became of it.
 fn kind(record: &Record<SessionStep>) -> &'static str {
     match &record.step {
+        SessionStep::Missed => "missed",
         SessionStep::Open => "open",
         SessionStep::Reject { .. } => "reject",
         SessionStep::Fail { .. } => "fail",
@@ -373,14 +372,17 @@ fn a_file_of_the_other_layer_is_refused_at_its_first_line() {
     );
 }
 
+fn datagram_capsule() -> Input {
+    Input::Body {
+        data: b"\0\x02\xa7\xa7"[..].into(),
+        fin: false,
+    }
+}
+
 #[test]
 fn without_payload_the_body_of_the_connect_stream_stays() {
     let header = header(Side::Server, Config::default(), &Config::default());
-    // A DATAGRAM capsule.
-    let body = Input::Body {
-        data: b"\0\x02\xa7\xa7"[..].into(),
-        fin: false,
-    };
+    let body = datagram_capsule();
     let datagram = Input::DatagramReceived {
         payload: vec![MARK; 3].into(),
     };
@@ -395,11 +397,54 @@ fn without_payload_the_body_of_the_connect_stream_stays() {
 }
 
 #[test]
+fn a_sessions_recording_from_later_on_says_so_and_holds_no_body_either() {
+    let begins: [fn(&mut Session); 2] = [
+        |session| session.set_recording(true),
+        // Turned off, and on again.
+        |session| {
+            for on in [true, false] {
+                session.set_recording(on);
+                drop(session.take_trace());
+            }
+            session.set_recording(true);
+        },
+    ];
+    for begin in begins {
+        let now = super::now();
+        let header = header(Side::Server, Config::default(), &Config::default());
+        let (terms, config) = (header.terms.clone(), Arc::new(header.config.clone()));
+        let mut session = Session::new(now, header.side, header.id, terms, config);
+        session.open(now);
+        begin(&mut session);
+        session.handle(now, datagram_capsule());
+        let records = session.take_trace();
+
+        let file = written(&header, &records, false);
+        assert!(!contains(&file, "a7a7"));
+        assert!(contains(
+            &file,
+            r#"{"Body":{"data":"00000000","fin":false}}"#
+        ));
+        let (script, complete) = Replay::run(Reader::of_session(file.as_slice()).unwrap());
+        let error = complete.unwrap_err();
+        assert_eq!(error.line, 2);
+        assert!(matches!(error.problem, Problem::NotFromTheBeginning));
+        assert_eq!(script.lines().count(), 0);
+
+        let file = written(&header, &records, true);
+        assert!(contains(&file, "a7a7"));
+        let (_, complete) = Replay::run(Reader::of_session(file.as_slice()).unwrap());
+        let error = complete.unwrap_err();
+        assert!(matches!(error.problem, Problem::NotFromTheBeginning));
+    }
+}
+
+#[test]
 fn a_hostile_file_of_a_session_is_replayed_without_harm() {
     let max = u64::MAX;
     let flow = format!(r#"{{"max_data":{max},"max_streams_bidi":{max},"max_streams_uni":{max}}}"#);
     let transport = format!(
-        r#"{{"datagrams":"No","reset_stream_at":"Yes","peer_reset_stream_at":"No","final_size":true,"stream_receive_window":{max}}}"#
+        r#"{{"datagrams":"No","reset_stream_at":"Yes","peer_reset_stream_at":"No","stream_receive_window":{max}}}"#
     );
     let header = format!(
         r#"{{"webtransport-session-trace":1,"layer":1,"side":"client","id":0,"terms":{{"dialect":"Draft16","peer_flow_control":{flow},"transport":{transport}}},"config":{{"flow_control":{flow}}}}}"#

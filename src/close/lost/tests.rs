@@ -29,7 +29,7 @@ fn losses() -> [ConnectionLost; 10] {
             reason: reason.clone(),
         },
         ConnectionLost::LocalTransport { code: 0xb, reason },
-        ConnectionLost::Local { code: 0x100 },
+        ConnectionLost::Local { code: Some(0x100) },
         ConnectionLost::Http3(Http3Error::FrameUnexpected),
         ConnectionLost::IdleTimeout,
         ConnectionLost::StatelessReset,
@@ -137,7 +137,7 @@ fn quinn_reports_are_told_apart() {
         (ConnectionError::TimedOut, ConnectionLost::IdleTimeout),
         (
             ConnectionError::LocallyClosed,
-            ConnectionLost::Local { code: 0 },
+            ConnectionLost::Local { code: None },
         ),
         (
             ConnectionError::VersionMismatch,

@@ -178,6 +178,21 @@ impl Endpoint {
         Some(peer)
     }
 
+    /// What was recorded of a connection since this was last called:
+    /// [`Connection::take_trace`]. Empty when it is over, as [`peer`](Self::peer) has it.
+    ///
+    /// Nothing is left to do by that, so that it may be asked of every connection in each turn, at
+    /// the latest before [`poll_transmit`](Self::poll_transmit), which forgets those that are over.
+    #[cfg(feature = "trace")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "trace")))]
+    #[must_use = "what was taken is not kept"]
+    pub fn take_trace(&mut self, id: PeerId) -> Vec<crate::trace::Record> {
+        self.peers
+            .get_mut(&id)
+            .map(|peer| peer.host.connection().take_trace())
+            .unwrap_or_default()
+    }
+
     /// All connections, in the order of their beginning.
     pub fn peers(&self) -> impl Iterator<Item = PeerId> + '_ {
         self.peers.keys().copied()

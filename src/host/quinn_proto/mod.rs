@@ -8,7 +8,7 @@
 //! [`Event::ConnectionClosed`] go on transmitting until quinn is drained, or its CONNECTION_CLOSE
 //! is never sent.
 //!
-//! State of a host's own: the loss that was not reported yet, and how far the connection has come.
+//! State of a host's own: the loss that was not reported yet.
 //!
 //! ```no_run
 //! # use std::{sync::Arc, time::Instant};
@@ -51,16 +51,8 @@ pub use endpoint::{Endpoint, Peer, PeerId};
 #[derive(Debug)]
 pub struct Host {
     sessions: Connection,
-    progress: Progress,
+    stream_receive_window: Option<u64>,
     lost: Option<ConnectionLost>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    Handshaking,
-    /// No stream can be opened yet, or any more: the control stream is missing.
-    Connected,
-    Started,
 }
 
 /// Why a datagram was not sent.
@@ -120,9 +112,17 @@ impl Host {
     fn new(sessions: Connection) -> Self {
         Self {
             sessions,
-            progress: Progress::Handshaking,
+            stream_receive_window: None,
             lost: None,
         }
+    }
+
+    /// Tells what quinn's `TransportConfig::stream_receive_window` was set to, in bytes; by default
+    /// 1.25 MB. To be told before quinn is connected, by whoever has set it and turns on
+    /// [`Config::flow_control`]: quinn cannot be asked, and session credit is given back by it for
+    /// streams whose final size quinn does not tell.
+    pub fn set_stream_receive_window(&mut self, bytes: u64) {
+        self.stream_receive_window = Some(bytes);
     }
 
     /// Moves everything that can move between QUIC and the sessions; the next event, if there is
@@ -171,25 +171,17 @@ impl Host {
             // The streams were drained first: a close capsule wins over the loss. Of a close that
             // was made on quinn itself there is no event, nor can its code be asked.
             let behind_our_back = quic.is_closed() && !self.sessions.is_closed();
-            let behind_our_back = behind_our_back.then_some(ConnectionLost::Local { code: 0 });
+            let behind_our_back = behind_our_back.then_some(ConnectionLost::Local { code: None });
             let Some(reason) = self.lost.take().or(behind_our_back) else {
                 return false;
             };
-            if self.progress == Progress::Connected {
-                // The connection was there: this is no failed handshake. Of the control stream
-                // nothing will be sent.
-                self.start(quic, now, StreamId::new(self.sessions.side(), Dir::Uni, 0));
-            }
             self.sessions
                 .handle(now, Input::ConnectionClosed { reason });
             return true;
         };
         match event {
             quic::Event::HandshakeDataReady | quic::Event::DatagramsUnblocked => {}
-            quic::Event::Connected => {
-                self.progress = Progress::Connected;
-                self.open_control(quic, now);
-            }
+            quic::Event::Connected => self.start(quic, now),
             quic::Event::ConnectionLost { reason } => {
                 self.lost.get_or_insert_with(|| reason.into());
             }
@@ -231,32 +223,30 @@ impl Host {
                     .handle(now, Input::StreamAcknowledged { stream });
             }
             StreamEvent::Available { dir } => {
-                if dir == quic::Dir::Uni && self.progress == Progress::Connected {
-                    self.open_control(quic, now);
-                }
+                self.open_protocol_streams(quic);
                 let dir = dir_of(dir);
                 self.sessions.handle(now, Input::StreamsAvailable { dir });
             }
         }
     }
 
-    /// Opens the control stream; without credit for it `Available` follows.
-    fn open_control(&mut self, quic: &mut quic::Connection, now: Instant) {
-        if let Some(control) = quic.streams().open(quic::Dir::Uni) {
-            self.start(quic, now, control.into());
-        }
-    }
-
-    fn start(&mut self, quic: &mut quic::Connection, now: Instant, control: StreamId) {
-        self.progress = Progress::Started;
+    fn start(&mut self, quic: &mut quic::Connection, now: Instant) {
         let mut transport = Transport::new(datagrams(quic));
         transport.early_data_accepted = quic.side().is_client() && quic.accepted_0rtt();
-        self.sessions.start(now, control, transport);
-        if let Some(permit) = self.sessions.grease() {
-            // Without credit for it there is none.
-            if let Some(id) = quic.streams().open(quic::Dir::Uni) {
-                permit.bind(id.into());
-            }
+        if let Some(window) = self.stream_receive_window {
+            transport.stream_receive_window = window;
+        }
+        self.sessions.start(now, transport);
+        self.open_protocol_streams(quic);
+    }
+
+    /// Without credit for one, `Available` follows.
+    fn open_protocol_streams(&mut self, quic: &mut quic::Connection) {
+        while let Some(permit) = self.sessions.protocol_stream() {
+            let Some(id) = quic.streams().open(quic::Dir::Uni) else {
+                return;
+            };
+            permit.bind(id.into());
         }
     }
 
@@ -498,7 +488,7 @@ impl Host {
     pub fn abort(&mut self, quic: &mut quic::Connection, now: Instant, code: u64, reason: &[u8]) {
         if !quic.is_closed() {
             quic.close(now, code_of(code), Bytes::copy_from_slice(reason));
-            self.lost = Some(ConnectionLost::Local { code });
+            self.lost = Some(ConnectionLost::Local { code: Some(code) });
         }
     }
 }

@@ -79,7 +79,7 @@ impl Ending {
             .into(),
             Self::IdleTimeout => ConnectionLost::IdleTimeout.into(),
             Self::StatelessReset => ConnectionLost::StatelessReset.into(),
-            Self::WeCloseConnection { code } => ConnectionLost::Local { code: *code }.into(),
+            Self::WeCloseConnection { code } => ConnectionLost::Local { code: Some(*code) }.into(),
             Self::PeerSendsTrailers | Self::PeerSendsForbiddenFrame => {
                 ConnectionLost::Http3(Http3Error::FrameUnexpected).into()
             }

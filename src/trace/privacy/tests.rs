@@ -141,7 +141,6 @@ fn a_server_opens_data_streams_only() {
     tell(
         &mut redactor,
         Step::Start {
-            control: 3.into(),
             transport: Transport::new(Support::Yes),
             remembered: None,
         },

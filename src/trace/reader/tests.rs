@@ -226,7 +226,7 @@ fn a_record_that_could_not_be_read_is_not_written() {
     assert_eq!(Reader::new(file.as_slice()).unwrap().count(), 0);
 }
 
-const SESSION: &str = r#"{"webtransport-session-trace":1,"layer":1,"side":"server","id":4,"terms":{"dialect":"Draft16","peer_flow_control":null,"transport":{"datagrams":"Yes","reset_stream_at":"Unknown","peer_reset_stream_at":"Unknown","final_size":false,"stream_receive_window":1250000,"early_data_accepted":false}},"config":"#;
+const SESSION: &str = r#"{"webtransport-session-trace":1,"layer":1,"side":"server","id":4,"terms":{"dialect":"Draft16","peer_flow_control":null,"transport":{"datagrams":"Yes","reset_stream_at":"Unknown","peer_reset_stream_at":"Unknown","stream_receive_window":1250000,"early_data_accepted":false}},"config":"#;
 
 fn session_header() -> SessionHeader {
     let id = StreamId::from(4).try_into().unwrap();

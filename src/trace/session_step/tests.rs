@@ -46,6 +46,7 @@ fn steps() -> Vec<SessionStep> {
         Input::Timeout,
     ];
     let commands = [
+        SessionStep::Missed,
         SessionStep::Open,
         SessionStep::Reject {
             by: Endpoint::Peer,
@@ -111,22 +112,23 @@ fn every_step_is_stored_in_a_line_of_its_own_and_read_back() {
     {"at":10,"step":{"Input":{"GoAway":{"id":8}}}}
     {"at":11,"step":{"Input":{"ConnectionClosed":{"reason":"IdleTimeout"}}}}
     {"at":12,"step":{"Input":"Timeout"}}
-    {"at":13,"step":"Open"}
-    {"at":14,"step":{"Reject":{"by":"Peer","rejection":{"status":404,"headers":[]}}}}
-    {"at":15,"step":{"Fail":{"violation":"MalformedResponse"}}}
-    {"at":16,"step":{"Poll":{"times":3}}}
-    {"at":17,"step":{"OpenStream":{"dir":"Bi","bound":4}}}
-    {"at":18,"step":{"OpenStream":{"dir":"Uni","bound":null}}}
-    {"at":19,"step":{"Credit":{"stream":4,"spent":12}}}
-    {"at":20,"step":{"Credit":{"stream":4,"spent":null}}}
-    {"at":21,"step":{"Consumed":{"len":7}}}
-    {"at":22,"step":{"Finish":{"stream":4}}}
-    {"at":23,"step":{"Reset":{"stream":4,"code":1}}}
-    {"at":24,"step":{"Stop":{"stream":4,"code":2}}}
-    {"at":25,"step":"Drain"}
-    {"at":26,"step":{"Close":{"code":7,"message":"bye\n"}}}
-    {"at":27,"step":"Pause"}
-    {"at":28,"step":"Resume"}
+    {"at":13,"step":"Missed"}
+    {"at":14,"step":"Open"}
+    {"at":15,"step":{"Reject":{"by":"Peer","rejection":{"status":404,"headers":[]}}}}
+    {"at":16,"step":{"Fail":{"violation":"MalformedResponse"}}}
+    {"at":17,"step":{"Poll":{"times":3}}}
+    {"at":18,"step":{"OpenStream":{"dir":"Bi","bound":4}}}
+    {"at":19,"step":{"OpenStream":{"dir":"Uni","bound":null}}}
+    {"at":20,"step":{"Credit":{"stream":4,"spent":12}}}
+    {"at":21,"step":{"Credit":{"stream":4,"spent":null}}}
+    {"at":22,"step":{"Consumed":{"len":7}}}
+    {"at":23,"step":{"Finish":{"stream":4}}}
+    {"at":24,"step":{"Reset":{"stream":4,"code":1}}}
+    {"at":25,"step":{"Stop":{"stream":4,"code":2}}}
+    {"at":26,"step":"Drain"}
+    {"at":27,"step":{"Close":{"code":7,"message":"bye\n"}}}
+    {"at":28,"step":"Pause"}
+    {"at":29,"step":"Resume"}
     "#);
 }
 
@@ -151,6 +153,7 @@ fn every_call_has_a_line_in_the_transcript_and_polls_have_none() {
     <- GoAway: 8
     <- ConnectionClosed: QUIC idle timeout
     <- Timeout
+    -- what came before was not recorded
     -- open
     -- reject: 404 Not Found by Peer
     -- fail: malformed response
@@ -270,9 +273,46 @@ fn times_count_from_when_recording_was_turned_on() {
     session.handle(now + Duration::from_millis(6), Input::Timeout);
     session.set_recording(true);
     session.handle(now, Input::Timeout);
-    let records = session.take_trace();
-    let times: Vec<_> = records.iter().map(|record| record.at.as_millis()).collect();
-    assert_eq!(times, [5, 6]);
+    let timeout = SessionStep::Input(Input::Timeout);
+    let expected = [(5, timeout.clone()), (6, SessionStep::Missed), (6, timeout)];
+    let expected = expected.map(|(at, step)| Record::new(Duration::from_millis(at), step));
+    assert_eq!(session.take_trace(), expected);
+}
+
+/// Whatever it was, and also where the session still waits for its answer.
+#[test]
+fn a_recording_that_begins_behind_any_call_says_so() {
+    let calls: [fn(&mut Session, Instant); 9] = [
+        |session, now| session.open(now),
+        |session, now| session.handle(now, Input::StreamOpened { stream: 2.into() }),
+        |session, now| session.handle(now, Input::Timeout),
+        |session, _| session.drain(),
+        |session, _| session.pause(),
+        |session, _| session.consumed(1),
+        |session, _| drop(session.open_stream(Dir::Bi)),
+        |session, _| drop(session.credit(4.into())),
+        |session, now| session.close(now, 0, ""),
+    ];
+    for (n, call) in calls.into_iter().enumerate() {
+        let now = now();
+        let mut session = session(now);
+        call(&mut session, now);
+        session.set_recording(true);
+        // Again, which changes nothing.
+        session.set_recording(true);
+        assert_eq!(taken(&mut session), [SessionStep::Missed], "call {n}");
+    }
+}
+
+#[test]
+fn what_changes_nothing_is_not_missed() {
+    let mut session = session(now());
+    assert_eq!(session.poll(), None);
+    assert!(session.datagram().is_err());
+    assert!(!session.is_closed());
+    session.set_recording(false);
+    session.set_recording(true);
+    assert_eq!(session.take_trace(), []);
 }
 
 #[test]

@@ -19,17 +19,17 @@ fn steps() -> Vec<Step> {
         .append("x", http::HeaderValue::from_static("y"));
     vec![
         Step::Start {
-            control: 3.into(),
             transport: Transport::new(Support::Yes),
             remembered: None,
         },
+        Step::ProtocolStream { bound: 3.into() },
         Step::Input(Input::StreamData {
             stream,
             data: Bytes::from_static(b"\x00\xff"),
             fin: true,
         }),
         Step::Input(Input::ConnectionClosed {
-            reason: ConnectionLost::Local { code: 1 },
+            reason: ConnectionLost::Local { code: Some(1) },
         }),
         Step::Poll { times: 3 },
         Step::PollAction { times: 1 },
@@ -96,28 +96,29 @@ fn every_step_is_stored_in_a_line_of_its_own_and_read_back() {
         stored += &format!("{line}\n");
     }
     insta::assert_snapshot!(stored, @r#"
-    {"at":0,"step":{"Start":{"control":3,"transport":{"datagrams":"Yes","reset_stream_at":"Unknown","peer_reset_stream_at":"Unknown","final_size":false,"stream_receive_window":1250000,"early_data_accepted":false}}}}
-    {"at":1,"step":{"Input":{"StreamData":{"stream":4,"data":"00ff","fin":true}}}}
-    {"at":2,"step":{"Input":{"ConnectionClosed":{"reason":{"Local":{"code":1}}}}}}
-    {"at":3,"step":{"Poll":{"times":3}}}
-    {"at":4,"step":{"PollAction":{"times":1}}}
-    {"at":5,"step":{"Connect":{"request":{"uri":"https://example.org/a?b=c","origin":null,"protocols":[],"protocol_required":false,"headers":[["x","79"]],"dialect":null},"bound":0}}}
-    {"at":6,"step":{"Connect":{"request":{"uri":"https://example.org/a?b=c","origin":null,"protocols":[],"protocol_required":false,"headers":[["x","79"]],"dialect":null},"bound":null}}}
-    {"at":7,"step":{"Open":{"session":0,"dir":"Bi","bound":4}}}
-    {"at":8,"step":{"Open":{"session":0,"dir":"Uni","bound":null}}}
-    {"at":9,"step":{"Credit":{"stream":4,"spent":12}}}
-    {"at":10,"step":{"Credit":{"stream":4,"spent":null}}}
-    {"at":11,"step":{"Accept":{"session":0,"response":{"protocol":"p","headers":[]}}}}
-    {"at":12,"step":{"Reject":{"session":0,"rejection":{"status":404,"headers":[]}}}}
-    {"at":13,"step":{"Drain":{"session":0}}}
-    {"at":14,"step":{"Close":{"session":0,"code":7,"message":"bye\n"}}}
-    {"at":15,"step":"GoAway"}
-    {"at":16,"step":{"Shutdown":{"code":8,"message":"closing time"}}}
-    {"at":17,"step":{"Finish":{"stream":4}}}
-    {"at":18,"step":{"Reset":{"stream":4,"code":1}}}
-    {"at":19,"step":{"Stop":{"stream":4,"code":2}}}
-    {"at":20,"step":{"Pause":{"stream":4}}}
-    {"at":21,"step":{"Resume":{"stream":4}}}
+    {"at":0,"step":{"Start":{"transport":{"datagrams":"Yes","reset_stream_at":"Unknown","peer_reset_stream_at":"Unknown","stream_receive_window":1250000,"early_data_accepted":false}}}}
+    {"at":1,"step":{"ProtocolStream":{"bound":3}}}
+    {"at":2,"step":{"Input":{"StreamData":{"stream":4,"data":"00ff","fin":true}}}}
+    {"at":3,"step":{"Input":{"ConnectionClosed":{"reason":{"Local":{"code":1}}}}}}
+    {"at":4,"step":{"Poll":{"times":3}}}
+    {"at":5,"step":{"PollAction":{"times":1}}}
+    {"at":6,"step":{"Connect":{"request":{"uri":"https://example.org/a?b=c","origin":null,"protocols":[],"protocol_required":false,"headers":[["x","79"]],"dialect":null},"bound":0}}}
+    {"at":7,"step":{"Connect":{"request":{"uri":"https://example.org/a?b=c","origin":null,"protocols":[],"protocol_required":false,"headers":[["x","79"]],"dialect":null},"bound":null}}}
+    {"at":8,"step":{"Open":{"session":0,"dir":"Bi","bound":4}}}
+    {"at":9,"step":{"Open":{"session":0,"dir":"Uni","bound":null}}}
+    {"at":10,"step":{"Credit":{"stream":4,"spent":12}}}
+    {"at":11,"step":{"Credit":{"stream":4,"spent":null}}}
+    {"at":12,"step":{"Accept":{"session":0,"response":{"protocol":"p","headers":[]}}}}
+    {"at":13,"step":{"Reject":{"session":0,"rejection":{"status":404,"headers":[]}}}}
+    {"at":14,"step":{"Drain":{"session":0}}}
+    {"at":15,"step":{"Close":{"session":0,"code":7,"message":"bye\n"}}}
+    {"at":16,"step":"GoAway"}
+    {"at":17,"step":{"Shutdown":{"code":8,"message":"closing time"}}}
+    {"at":18,"step":{"Finish":{"stream":4}}}
+    {"at":19,"step":{"Reset":{"stream":4,"code":1}}}
+    {"at":20,"step":{"Stop":{"stream":4,"code":2}}}
+    {"at":21,"step":{"Pause":{"stream":4}}}
+    {"at":22,"step":{"Resume":{"stream":4}}}
     "#);
 }
 
@@ -129,7 +130,8 @@ fn every_command_has_a_line_in_the_transcript_and_polls_have_none() {
     }
     let lines = script.to_string().replace("    0.000 ms client ", "");
     insta::assert_snapshot!(lines, @r#"
-    -- start 3: datagrams Yes
+    -- start: datagrams Yes
+    -- protocol stream 3
     <- StreamData 4: 2 bytes 00ff, FIN
     <- ConnectionClosed: closed by us with code 0x1
     -- connect 0: https://example.org/a?b=c
@@ -186,7 +188,8 @@ fn polls_are_counted_and_those_that_find_nothing_are_not() {
     assert_eq!(server.poll_action(), None);
     assert_eq!(server.take_trace(), []);
 
-    server.start(now, 3.into(), Transport::new(Support::Yes));
+    server.start(now, Transport::new(Support::Yes));
+    server.protocol_stream().unwrap().bind(3.into());
     let reason = ConnectionLost::IdleTimeout;
     assert!(matches!(server.poll(), Some(Output::Action(_))));
     assert_eq!(server.poll(), None);
@@ -201,16 +204,17 @@ fn polls_are_counted_and_those_that_find_nothing_are_not() {
         .into_iter()
         .map(|record| record.step)
         .collect();
-    assert_eq!(steps.len(), 4, "{steps:?}");
-    assert_eq!(steps[1], Step::Poll { times: 1 });
-    assert_eq!(steps[3], Step::Poll { times: 1 });
+    assert_eq!(steps.len(), 5, "{steps:?}");
+    assert_eq!(steps[2], Step::Poll { times: 1 });
+    assert_eq!(steps[4], Step::Poll { times: 1 });
     assert_eq!(server.take_trace(), []);
 }
 
 #[test]
 fn a_run_of_polls_is_one_record_and_gives_all_it_gave() {
     let (mut server, now) = (server(), now());
-    server.start(now, 3.into(), Transport::new(Support::Yes));
+    server.start(now, Transport::new(Support::Yes));
+    server.protocol_stream().unwrap().bind(3.into());
     for dir in 0..3u64 {
         // Streams of a kind that nobody knows are each stopped.
         let stream = StreamId::from(2 + 4 * dir);
