@@ -402,7 +402,7 @@ fn endings() -> Vec<Ending> {
             "the client closes the connection",
             Act::Abort(0x10c, "off"),
             Act::Wait,
-            lost(ConnectionLost::Local { code: 0x10c }),
+            lost(ConnectionLost::Local { code: Some(0x10c) }),
             by_peer(),
         )
         .or_at_server(&silence)
@@ -414,7 +414,7 @@ fn endings() -> Vec<Ending> {
             Act::Wait,
             Act::Abort(0x10c, "off"),
             by_peer(),
-            lost(ConnectionLost::Local { code: 0x10c }),
+            lost(ConnectionLost::Local { code: Some(0x10c) }),
         )
         .or_at_client(&silence)
         .with(|client, server| {

@@ -74,7 +74,7 @@ impl Case {
         // If it ends under the session, it ends so; else as our shutdown of it does.
         let connection = match &reason {
             CloseReason::ConnectionLost(lost) => lost.clone(),
-            _ => ConnectionLost::Local { code: 0x100 },
+            _ => ConnectionLost::Local { code: Some(0x100) },
         };
         Self {
             name: name.into(),
@@ -265,7 +265,7 @@ fn words(
     if !reasons.iter().any(|(_, reason)| of_session(reason)) {
         words.push(match connection {
             // How it ends when the session has.
-            Some(ConnectionLost::Local { code: 0x100 }) => String::new(),
+            Some(ConnectionLost::Local { code: Some(0x100) }) => String::new(),
             Some(lost) => format!("then the connection: {lost}"),
             None => "the connection hung".into(),
         });
@@ -420,7 +420,7 @@ mod tests {
             .told(&["end"]);
         let mut told = Told {
             reasons: vec![(0, peer_closed(7, "bye"))],
-            connection: Some(ConnectionLost::Local { code: 0x100 }),
+            connection: Some(ConnectionLost::Local { code: Some(0x100) }),
             notes: Vec::new(),
             dialect: None,
         };

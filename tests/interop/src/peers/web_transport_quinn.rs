@@ -186,7 +186,7 @@ fn closes(code: u32, reason: &'static str) -> ConnectionLost {
 
 /// It takes 100 ms for it, and so it may come behind our shutdown.
 fn closes_or_we_do(code: u32, reason: &'static str) -> [ConnectionLost; 2] {
-    [closes(code, reason), ConnectionLost::Local { code: 0x100 }]
+    [closes(code, reason), ConnectionLost::Local { code: Some(0x100) }]
 }
 
 /// For either role.
@@ -216,7 +216,7 @@ fn common_cases() -> Vec<Case> {
     longest.connections[0] = ConnectionLost::PeerApplication { code, reason };
     longest
         .connections
-        .push(ConnectionLost::Local { code: 0x100 });
+        .push(ConnectionLost::Local { code: Some(0x100) });
     let closes_itself = |name: &str, deed, code, reason| {
         Case::new(name, Act::Wait, deed, reason)
             .connection(&closes_or_we_do(code, ""))
@@ -324,7 +324,7 @@ fn common_cases() -> Vec<Case> {
             "we close the connection with 0x100 and \"over\"",
             Act::Abort(0x100, "over"),
             Deed::Wait,
-            ConnectionLost::Local { code: 0x100 }.into(),
+            ConnectionLost::Local { code: Some(0x100) }.into(),
         )
         .told(&["connection error: closed"])
         .told_wrong(LOCALLY),

@@ -279,7 +279,7 @@ fn common_cases() -> Vec<Case> {
             "we close the connection with 0x100 and \"over\"",
             Act::Abort(0x100, "over"),
             Deed::Wait,
-            ConnectionLost::Local { code: 0x100 }.into(),
+            ConnectionLost::Local { code: Some(0x100) }.into(),
         )
         .told(&["connection closed by peer: over (code 256)"; 2]),
         Case::new(

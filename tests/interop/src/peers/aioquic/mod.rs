@@ -558,7 +558,7 @@ fn ours() -> Vec<Case> {
         let plan = json!({"deed": "answer", "data": hex(&bye()), "fin": true});
         script(name, act, plan, peer_closed(7, "bye")).told(told)
     };
-    let local_loss = ConnectionLost::Local { code: 0x100 };
+    let local_loss = ConnectionLost::Local { code: Some(0x100) };
     let drain = "body \\x80\\x00x\\xae\\x00";
     vec![
         close(4242, "bye-bye"),

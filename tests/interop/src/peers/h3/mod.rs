@@ -142,7 +142,7 @@ fn web_transport_cases() -> Vec<Case> {
             "we close the connection with 0x100 and \"over\"",
             Act::Abort(0x100, "over"),
             Deed::Wait,
-            ConnectionLost::Local { code: 0x100 }.into(),
+            ConnectionLost::Local { code: Some(0x100) }.into(),
         )
         .told(&[SHUT]),
         Case::new(
@@ -415,7 +415,7 @@ fn common_cases() -> Vec<Case> {
             "we close the connection with 0x100 and \"over\"",
             Act::Abort(0x100, "over"),
             Deed::Wait,
-            ConnectionLost::Local { code: 0x100 }.into(),
+            ConnectionLost::Local { code: Some(0x100) }.into(),
         )
         .told(&["Remote error: ApplicationClose: H3_NO_ERROR"]),
         Case::new(
