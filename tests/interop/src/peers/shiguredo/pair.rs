@@ -131,9 +131,10 @@ impl<'a> Pair<'a> {
         let mut transport = Transport::new(Support::Yes);
         transport.reset_stream_at = Support::Yes;
         transport.peer_reset_stream_at = Support::Yes;
-        transport.final_size = true;
-        let control = StreamId::new(self.side.other(), Dir::Uni, 0);
-        self.ours.start(self.now, control, transport);
+        self.ours.start(self.now, transport);
+        if let Some(permit) = self.ours.protocol_stream() {
+            permit.bind(StreamId::new(self.side.other(), Dir::Uni, 0));
+        }
         let uni = |index| u64::from(StreamId::new(self.side, Dir::Uni, index));
         let (control, encoder, decoder) = (uni(0), uni(1), uni(2));
         let init =
