@@ -257,6 +257,8 @@ reallocations. \"Floor\" is what the work takes when it is written by hand for n
 of the peers that do the whole work needs least, and \"ratio\" is its figure by ours: above 1 ours is less. \"Codec alone\"
 is what a peer's codec needs for the bytes of the row, without a session to find or to make and without an event.
 
+What keeps the rows that miss their aims is in [MISSED.md](MISSED.md).
+
 ";
 
 const CODE: &str = "\
