@@ -132,6 +132,7 @@ mod remembered;
 mod script;
 pub mod session;
 mod stats;
+mod table;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;

@@ -261,6 +261,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`DatagramError::NotOpen`] before the answer, [`DatagramError::SessionClosed`] after the end.
+    #[inline]
     pub fn datagram(&self, session: SessionId) -> Result<DatagramPermit<'_>, DatagramError> {
         match self.connect_stream(session) {
             Some(connect) => connect.session.datagram(),

@@ -86,7 +86,7 @@ impl Connection {
 
     pub(super) fn control_data(&mut self, stream: StreamId, mut data: Bytes, fin: bool) {
         loop {
-            let Some(Slot::PeerControl(control)) = self.slots.get_mut(&stream) else {
+            let Some(Slot::PeerControl(control)) = self.slots.get_mut(stream) else {
                 return;
             };
             match control.reader.next(&mut data) {
@@ -234,7 +234,7 @@ impl Connection {
 
     pub(super) fn decoder_data(&mut self, stream: StreamId, data: &[u8], fin: bool) {
         for &byte in data {
-            let Some(Slot::PeerDecoder(decoder)) = self.slots.get_mut(&stream) else {
+            let Some(Slot::PeerDecoder(decoder)) = self.slots.get_mut(stream) else {
                 return;
             };
             if !decoder.accepts(byte) {

@@ -75,9 +75,20 @@ impl Connection {
         if data.is_empty() && !fin {
             return;
         }
-        self.greet(stream);
-        match self.slots.get(&stream) {
-            Some(Slot::Preamble(_)) => self.preamble(stream, data, fin),
+        // Nearly all that comes is payload of streams that are known.
+        if let Some(Slot::Data(slot)) = self.slots.get(stream) {
+            if slot.parked.is_none() {
+                return self.payload(slot.session, stream, data, fin);
+            }
+        }
+        if self.is_unseen(stream) && self.seen.mark(stream) {
+            return self.preamble(stream, Preamble::default(), data, fin);
+        }
+        match self.slots.get_mut(stream) {
+            Some(Slot::Preamble(preamble)) => {
+                let preamble = std::mem::take(preamble);
+                self.preamble(stream, preamble, data, fin);
+            }
             Some(Slot::PeerControl(_)) => self.control_data(stream, data, fin),
             Some(Slot::PeerEncoder) => self.encoder_data(&data, fin),
             Some(Slot::PeerDecoder(_)) => self.decoder_data(stream, &data, fin),
@@ -88,35 +99,25 @@ impl Connection {
         }
     }
 
-    /// The first bytes of a peer's stream: what it is.
-    fn preamble(&mut self, stream: StreamId, mut data: Bytes, fin: bool) {
-        let Some(Slot::Preamble(preamble)) = self.slots.get_mut(&stream) else {
-            return;
-        };
+    /// The first bytes of a peer's stream: what it is. It has a slot only if they did not all come at
+    /// once.
+    fn preamble(&mut self, stream: StreamId, mut preamble: Preamble, mut data: Bytes, fin: bool) {
         if preamble.kind.is_none() {
             preamble.kind = preamble.read(&mut data);
         }
         let Some(kind) = preamble.kind else {
-            if fin {
-                self.ended_early(stream, H3_REQUEST_INCOMPLETE);
-            }
-            return;
+            return self.unfinished(stream, preamble, fin);
         };
         let is_session_stream = match stream.dir() {
             Dir::Uni => kind == stream_header::UNI,
             Dir::Bi => kind == stream_header::BIDI,
         };
         if is_session_stream {
-            match preamble.read(&mut data) {
-                Some(session) => {
-                    let preamble = std::mem::take(preamble);
-                    self.slots.remove(&stream);
-                    self.session_stream(stream, session, &preamble, data, fin);
-                }
-                None if fin => self.ended_early(stream, H3_REQUEST_INCOMPLETE),
-                None => {}
-            }
-            return;
+            let Some(session) = preamble.read(&mut data) else {
+                return self.unfinished(stream, preamble, fin);
+            };
+            self.slots.remove(stream);
+            return self.session_stream(stream, session, &preamble, data, fin);
         }
         let stopped = preamble.stopped;
         match (stream.dir(), self.side) {
@@ -129,6 +130,14 @@ impl Connection {
             self.stream_stopped(stream, code);
         }
         self.stream_data(stream, data, fin);
+    }
+
+    fn unfinished(&mut self, stream: StreamId, preamble: Preamble, fin: bool) {
+        if fin {
+            self.ended_early(stream, H3_REQUEST_INCOMPLETE);
+        } else {
+            self.slots.insert(stream, Slot::Preamble(preamble));
+        }
     }
 
     fn session_stream(
@@ -174,7 +183,7 @@ impl Connection {
             _ => {
                 // RFC 9114 §6.2: "the recipient MUST either abort reading of the stream or discard
                 // incoming data without further processing."
-                self.slots.remove(&stream);
+                self.slots.remove(stream);
                 self.out.action(Action::StopSending {
                     stream,
                     code: H3_STREAM_CREATION_ERROR,
@@ -190,7 +199,7 @@ impl Connection {
 
     /// A stream that ended before it said what it was: normal where a reset overtakes its header.
     fn ended_early(&mut self, stream: StreamId, code: u64) {
-        self.slots.remove(&stream);
+        self.slots.remove(stream);
         if stream.dir() == Dir::Bi {
             self.out.action(Action::Reset {
                 stream,
@@ -214,7 +223,7 @@ impl Connection {
 
     fn stream_reset(&mut self, stream: StreamId, code: u64, final_size: Option<u64>) {
         self.greet(stream);
-        match self.slots.get(&stream) {
+        match self.slots.get(stream) {
             Some(Slot::Preamble(_)) => self.ended_early(stream, H3_REQUEST_CANCELLED),
             Some(Slot::PeerControl(_) | Slot::PeerEncoder | Slot::PeerDecoder(_)) => {
                 self.fail(Http3Error::ClosedCriticalStream);
@@ -232,7 +241,7 @@ impl Connection {
         self.greet(stream);
         // Nothing of it will be acknowledged any more.
         self.acknowledged(stream);
-        match self.slots.get_mut(&stream) {
+        match self.slots.get_mut(stream) {
             Some(Slot::Preamble(preamble)) if stream.dir() == Dir::Bi => {
                 preamble.stopped = preamble.stopped.or(Some(code));
             }
@@ -296,7 +305,7 @@ impl Connection {
             self.out.write(stream);
         }
         self.check_unwritten(blocked);
-        match self.slots.get(&stream) {
+        match self.slots.get(stream) {
             Some(Slot::Request(_)) => self.request_written(stream),
             Some(Slot::Connect(_)) => self.drop_connect_if_over(stream),
             Some(Slot::Data(_)) => self.data_written(stream),
@@ -335,6 +344,13 @@ impl Connection {
         let Ok(session) = SessionId::try_from(StreamId::from(session)) else {
             return self.fail(Http3Error::Datagram);
         };
+        let connect = self.slots.get_mut(session.connect_stream());
+        if let (Some(Slot::Connect(connect)), Some(now)) = (connect, self.now) {
+            // Nothing else follows from a datagram of a session that is open.
+            if connect.session.hears(now) {
+                return self.tell_datagram(session, payload);
+            }
+        }
         match self.destination(session) {
             Destination::Session => self.session_datagram(session, payload),
             Destination::Expected
@@ -402,7 +418,7 @@ impl Connection {
             due.push(stream);
         }
         for stream in due {
-            match self.slots.get(&stream) {
+            match self.slots.get(stream) {
                 Some(Slot::Request(_)) => self.request_expired(stream),
                 Some(Slot::Connect(_)) => self.connect_expired(stream),
                 Some(Slot::Data(_)) => self.data_expired(stream),

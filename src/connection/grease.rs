@@ -74,7 +74,7 @@ impl Connection {
     /// QUIC took some of it.
     pub(super) fn grease_written(&mut self, stream: StreamId) {
         if self.outgoing(stream).is_some_and(|out| out.is_finished()) {
-            self.slots.remove(&stream);
+            self.slots.remove(stream);
         }
     }
 
@@ -82,7 +82,7 @@ impl Connection {
     pub(super) fn grease_stopped(&mut self, stream: StreamId) {
         let left = self.outgoing(stream).map_or(0, |out| out.len());
         self.unwritten -= left;
-        self.slots.remove(&stream);
+        self.slots.remove(stream);
         // RFC 9114 §6.2.3: "either the H3_NO_ERROR error code or a reserved error code […] SHOULD
         // be used."
         self.out.action(Action::Reset {

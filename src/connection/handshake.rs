@@ -250,7 +250,7 @@ pub(crate) fn reject(rejection: &Rejection) -> Head {
 }
 
 fn head(write: impl FnOnce(&mut Encoder<'_>)) -> Head {
-    let mut section = Vec::with_capacity(128);
+    let mut section = Vec::with_capacity(256);
     let mut encoder = Encoder::new(&mut section);
     write(&mut encoder);
     let size = encoder.size();

@@ -41,13 +41,14 @@ macro_rules! record {
 }
 use record;
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 pub use permit::{ConnectPermit, OpenPermit, ProtocolStreamPermit};
 
 use crate::{
     Action, Config, ConnectionLost, Event, Http3Error, Input, Output, Priority, RememberedSettings,
     Requirement, SessionId, Side, Stats, StreamId, Support, Transport, dialect,
+    table::Table,
     wire::{error_code, settings::Settings},
 };
 use buffered::Buffered;
@@ -97,7 +98,7 @@ pub struct Connection {
     control: Option<StreamId>,
     critical: Critical,
     goaway: GoAway,
-    slots: BTreeMap<StreamId, Slot>,
+    slots: Table<StreamId, Slot>,
     seen: Seen,
     buffered: Buffered,
     priorities: Priorities,
@@ -205,7 +206,7 @@ impl Connection {
             control: None,
             critical: Critical::default(),
             goaway: GoAway::default(),
-            slots: BTreeMap::new(),
+            slots: Table::default(),
             seen: Seen::default(),
             buffered: Buffered::default(),
             priorities: Priorities::new(),
@@ -289,14 +290,18 @@ impl Connection {
         if self.out.is_waiting() {
             record!(self, Step::Poll { times: 1 });
         }
-        if let Some(action) = self.next_action() {
-            return Some(Output::Action(action));
+        if self.out.is_action_waiting() {
+            if let Some(action) = self.next_action() {
+                return Some(Output::Action(action));
+            }
         }
         let event = self.out.next_event()?;
         if let Event::StreamData { session, data, .. } = &event {
             self.consumed(*session, data.len());
         }
-        self.release_reads();
+        if self.held_back {
+            self.release_reads();
+        }
         Some(Output::Event(event))
     }
 
@@ -357,7 +362,7 @@ impl Connection {
         if self.is_closed() {
             return false;
         }
-        match self.slots.get(&stream) {
+        match self.slots.get(stream) {
             None => self.is_unseen(stream),
             Some(slot) => self.slot_wants(stream, slot),
         }
@@ -384,11 +389,11 @@ impl Connection {
 
     /// Sessions that [`Event::SessionClosed`] has not been queued for, in order.
     pub fn sessions(&self) -> impl Iterator<Item = SessionId> + '_ {
-        self.slots
-            .values()
-            .filter_map(Slot::as_connect)
-            .filter(|connect| !connect.session.is_closed())
-            .map(|connect| connect.session.id())
+        let is_live = |session: &SessionId| {
+            self.connect_stream(*session)
+                .is_some_and(|connect| !connect.session.is_closed())
+        };
+        self.connect_streams().into_iter().filter(is_live)
     }
 
     /// When the peer last sent anything for this session. What we send does not count. `None` when
@@ -458,7 +463,7 @@ impl Connection {
     }
 
     fn connect_stream(&self, session: SessionId) -> Option<&ConnectStream> {
-        self.slots.get(&session.connect_stream())?.as_connect()
+        self.slots.get(session.connect_stream())?.as_connect()
     }
 
     /// What follows from a change, whatever it was: there may be too much to deliver, and a
@@ -514,10 +519,9 @@ impl Connection {
 
     /// The CONNECT streams there are, ascending.
     fn connect_streams(&self) -> Vec<SessionId> {
-        self.slots
-            .values()
-            .filter_map(Slot::as_connect)
-            .map(|connect| connect.session.id())
-            .collect()
+        let connects = self.slots.values().filter_map(Slot::as_connect);
+        let mut sessions: Vec<_> = connects.map(|connect| connect.session.id()).collect();
+        sessions.sort_unstable();
+        sessions
     }
 }

@@ -40,12 +40,14 @@ impl Outputs {
         self.actions.push_back(Queued::Write(stream));
     }
 
+    #[inline]
     pub(super) fn event(&mut self, event: Event) {
         self.bytes += cost(&event);
         self.events.push_back(event);
     }
 
     /// False when there are too many already: the newest is dropped.
+    #[inline]
     pub(super) fn datagram(&mut self, event: Event, limits: &Limits) -> bool {
         let room = self.datagrams < limits.undelivered_datagrams;
         if room {
@@ -61,30 +63,29 @@ impl Outputs {
         self.is_action_waiting() || !self.events.is_empty()
     }
 
-    #[cfg(feature = "trace")]
+    #[inline]
     pub(super) fn is_action_waiting(&self) -> bool {
         !self.actions.is_empty()
     }
 
+    #[inline]
     pub(super) fn next_action(&mut self) -> Option<Queued> {
         let action = self.actions.pop_front()?;
-        if self.actions.is_empty() && self.actions.capacity() > KEPT {
-            self.actions = VecDeque::new();
-        }
+        give_back(&mut self.actions);
         Some(action)
     }
 
+    #[inline]
     pub(super) fn next_event(&mut self) -> Option<Event> {
-        let event = self.events.pop_front()?;
-        if self.events.is_empty() && self.events.capacity() > KEPT {
-            self.events = VecDeque::new();
-        }
+        let event = self.events.front()?;
         if matches!(event, Event::DatagramReceived { .. }) {
             self.datagrams -= 1;
         } else {
-            self.bytes -= cost(&event);
+            self.bytes -= cost(event);
         }
-        Some(event)
+        let event = self.events.pop_front();
+        give_back(&mut self.events);
+        event
     }
 
     /// Bytes of events that the application has not polled, datagrams aside.
@@ -98,10 +99,27 @@ impl Outputs {
     }
 }
 
+/// Room for many is kept while there are any.
+#[inline]
+fn give_back<T>(queue: &mut VecDeque<T>) {
+    if queue.is_empty() && queue.capacity() > KEPT {
+        *queue = VecDeque::new();
+    }
+}
+
 /// What an event holds: about as much as its parts occupy, so that headers weigh what they cost.
+#[inline]
 fn cost(event: &Event) -> usize {
-    let held = match event {
-        Event::StreamData { data, .. } => data.len(),
+    if let Event::StreamData { data, .. } = event {
+        EVENT + data.len()
+    } else {
+        EVENT + held_by_others(event)
+    }
+}
+
+#[inline(never)]
+fn held_by_others(event: &Event) -> usize {
+    match event {
         Event::SessionRequested { request, .. } => {
             let offered = request
                 .protocols
@@ -130,6 +148,7 @@ fn cost(event: &Event) -> usize {
             | CloseReason::ConnectionLost(_) => 0,
         },
         Event::Ready(_)
+        | Event::StreamData { .. }
         | Event::Unsupported(_)
         | Event::SessionDraining { .. }
         | Event::PriorityChanged { .. }
@@ -140,8 +159,7 @@ fn cost(event: &Event) -> usize {
         | Event::StreamWritable { .. }
         | Event::StreamsAvailable { .. }
         | Event::ConnectionClosed { .. } => 0,
-    };
-    EVENT + held
+    }
 }
 
 fn weight(headers: &HeaderMap) -> usize {

@@ -29,7 +29,7 @@ pub(super) enum Destination {
 impl Connection {
     pub(super) fn destination(&self, session: SessionId) -> Destination {
         let id = session.connect_stream();
-        match self.slots.get(&id) {
+        match self.slots.get(id) {
             Some(Slot::Connect(_)) => Destination::Session,
             Some(Slot::Request(request)) if request.is_answered() => Destination::Gone,
             Some(Slot::Preamble(_) | Slot::Request(_)) => Destination::Expected,
@@ -96,11 +96,13 @@ impl Connection {
             }));
         }
         self.slots.insert(stream, Slot::Data(slot));
-        self.with_session(session, |connect, now| {
-            let opened = session::Input::StreamOpened { stream };
-            connect.session.handle(now, opened);
-        });
-        self.drop_data_if_over(stream);
+        let is_told =
+            self.with_open_session(session, |connect, now| connect.session.meets(now, stream));
+        if is_told == Some(true) {
+            self.out.event(Event::StreamOpened { session, stream });
+        } else {
+            self.drop_data_if_over(stream);
+        }
     }
 
     fn park_orphan(&mut self, session: SessionId, stream: StreamId, header_len: u8) {
@@ -144,7 +146,7 @@ impl Connection {
         let Some(Slot::Data(DataStream {
             parked: Some(parked),
             ..
-        })) = self.slots.get_mut(&stream)
+        })) = self.slots.get_mut(stream)
         else {
             return;
         };
@@ -221,7 +223,7 @@ impl Connection {
             parked: Some(parked),
             session,
             ..
-        })) = self.slots.get_mut(&stream)
+        })) = self.slots.get_mut(stream)
         else {
             return true;
         };
@@ -244,7 +246,7 @@ impl Connection {
 
     /// The session is open: what was parked follows `StreamOpened`.
     pub(super) fn release_parked(&mut self, stream: StreamId) {
-        let Some(Slot::Data(slot)) = self.slots.get_mut(&stream) else {
+        let Some(Slot::Data(slot)) = self.slots.get_mut(stream) else {
             return;
         };
         let Some(mut parked) = slot.parked.take() else {
@@ -268,7 +270,7 @@ impl Connection {
     }
 
     pub(super) fn data_expired(&mut self, stream: StreamId) {
-        if let Some(Slot::Data(slot)) = self.slots.get_mut(&stream) {
+        if let Some(Slot::Data(slot)) = self.slots.get_mut(stream) {
             if let Some(parked) = &mut slot.parked {
                 parked.armed = None;
             }

@@ -46,7 +46,7 @@ impl Connection {
     }
 
     fn reprioritize(&mut self, stream: StreamId, priority: Priority) {
-        if let Some(Slot::Connect(connect)) = self.slots.get_mut(&stream) {
+        if let Some(Slot::Connect(connect)) = self.slots.get_mut(stream) {
             let is_live = connect.session.is_requested() || connect.session.is_open();
             if is_live && connect.priority != priority {
                 connect.priority = priority;
@@ -73,7 +73,7 @@ impl Connection {
 
     /// Its request has not come, or waits for the SETTINGS.
     fn may_become_session(&self, stream: StreamId) -> bool {
-        match self.slots.get(&stream) {
+        match self.slots.get(stream) {
             None => self.is_unseen(stream),
             Some(Slot::Preamble(_)) => true,
             Some(Slot::Request(request)) => !request.is_answered(),

@@ -47,11 +47,11 @@ impl Connection {
     /// A request stream's bytes, while it is no session's.
     pub(super) fn request_data(&mut self, stream: StreamId, mut data: Bytes, fin: bool) {
         let limit = self.config.limits.field_section;
-        if let (true, Some(Slot::Request(request))) = (fin, self.slots.get_mut(&stream)) {
+        if let (true, Some(Slot::Request(request))) = (fin, self.slots.get_mut(stream)) {
             request.ended = true;
         }
         loop {
-            let request = match self.slots.get_mut(&stream) {
+            let request = match self.slots.get_mut(stream) {
                 Some(Slot::Request(request)) if !request.is_answered() => request,
                 Some(Slot::Connect(_)) => return self.connect_data(stream, data, fin),
                 _ => return,
@@ -73,7 +73,7 @@ impl Connection {
     }
 
     fn request_finished(&mut self, stream: StreamId) {
-        let Some(Slot::Request(request)) = self.slots.get(&stream) else {
+        let Some(Slot::Request(request)) = self.slots.get(stream) else {
             return;
         };
         if !request.frames.is_between() {
@@ -89,7 +89,7 @@ impl Connection {
 
     fn hold_body(&mut self, stream: StreamId, data: &[u8]) {
         let limit = self.config.limits.unanswered_body;
-        let Some(Slot::Request(request)) = self.slots.get_mut(&stream) else {
+        let Some(Slot::Request(request)) = self.slots.get_mut(stream) else {
             return;
         };
         let RequestPhase::Held(held) = &mut request.phase else {
@@ -121,7 +121,7 @@ impl Connection {
         if is_full || self.goaway.sent || self.is_ending() {
             return self.refuse_request(stream, H3_REQUEST_REJECTED);
         }
-        let Some(Slot::Request(request)) = self.slots.get_mut(&stream) else {
+        let Some(Slot::Request(request)) = self.slots.get_mut(stream) else {
             return;
         };
         self.unanswered += 1;
@@ -149,7 +149,7 @@ impl Connection {
         else {
             return;
         };
-        let Some(Slot::Request(request)) = self.slots.get(&stream) else {
+        let Some(Slot::Request(request)) = self.slots.get(stream) else {
             return;
         };
         let RequestPhase::Held(held) = &request.phase else {
@@ -174,7 +174,7 @@ impl Connection {
         let Ok(session) = SessionId::try_from(stream) else {
             return;
         };
-        let Some(Slot::Request(mut request)) = self.slots.remove(&stream) else {
+        let Some(Slot::Request(mut request)) = self.slots.remove(stream) else {
             return;
         };
         let RequestPhase::Held(held) = request.phase else {
@@ -220,11 +220,9 @@ impl Connection {
 
     fn held_requests(&self) -> Vec<StreamId> {
         let is_held = |slot: &Slot| matches!(slot, Slot::Request(request) if matches!(request.phase, RequestPhase::Held(_)));
-        self.slots
-            .iter()
-            .filter(|(_, slot)| is_held(slot))
-            .map(|(&stream, _)| stream)
-            .collect()
+        let mut streams = self.slots.ids();
+        streams.retain(|&stream| self.slots.get(stream).is_some_and(is_held));
+        streams
     }
 
     /// Answers a request that is not a session's, and forgets it when QUIC has the answer.
@@ -234,7 +232,7 @@ impl Connection {
         }
         self.stats.requests_refused += 1;
         self.release_request(stream);
-        let Some(Slot::Request(request)) = self.slots.get_mut(&stream) else {
+        let Some(Slot::Request(request)) = self.slots.get_mut(stream) else {
             return;
         };
         let ended = request.ended;
@@ -255,7 +253,7 @@ impl Connection {
 
     /// Aborts a request that was never announced.
     pub(super) fn refuse_request(&mut self, stream: StreamId, code: u64) {
-        let ended = match self.slots.get(&stream) {
+        let ended = match self.slots.get(stream) {
             Some(Slot::Request(request)) => request.ended,
             _ => false,
         };
@@ -276,7 +274,7 @@ impl Connection {
 
     /// It no longer waits for the SETTINGS.
     fn release_request(&mut self, stream: StreamId) {
-        if let Some(Slot::Request(request)) = self.slots.get_mut(&stream) {
+        if let Some(Slot::Request(request)) = self.slots.get_mut(stream) {
             self.deadlines.arm(stream, &mut request.armed, None);
             if matches!(request.phase, RequestPhase::Held(_)) {
                 self.unanswered = self.unanswered.saturating_sub(1);
@@ -285,14 +283,14 @@ impl Connection {
     }
 
     fn remove_request(&mut self, stream: StreamId) {
-        let Some(Slot::Request(request)) = self.slots.get_mut(&stream) else {
+        let Some(Slot::Request(request)) = self.slots.get_mut(stream) else {
             return;
         };
         if let RequestPhase::Answered(outgoing) = &request.phase {
             self.unwritten -= outgoing.len();
             self.answered = self.answered.saturating_sub(1);
         }
-        self.slots.remove(&stream);
+        self.slots.remove(stream);
     }
 
     /// Streams that waited for this request have no session.
@@ -305,7 +303,7 @@ impl Connection {
     // ---- other facts
 
     pub(super) fn request_reset(&mut self, stream: StreamId) {
-        let Some(Slot::Request(request)) = self.slots.get_mut(&stream) else {
+        let Some(Slot::Request(request)) = self.slots.get_mut(stream) else {
             return;
         };
         request.ended = true;
@@ -316,7 +314,7 @@ impl Connection {
     }
 
     pub(super) fn request_stopped(&mut self, stream: StreamId, code: u64) {
-        match self.slots.get(&stream) {
+        match self.slots.get(stream) {
             Some(Slot::Request(request)) if request.is_answered() => {
                 self.remove_request(stream);
                 self.out.action(Action::Reset {
@@ -338,7 +336,7 @@ impl Connection {
     }
 
     pub(super) fn request_expired(&mut self, stream: StreamId) {
-        if let Some(Slot::Request(request)) = self.slots.get_mut(&stream) {
+        if let Some(Slot::Request(request)) = self.slots.get_mut(stream) {
             request.armed = None;
             self.refuse_request(stream, H3_REQUEST_CANCELLED);
         }

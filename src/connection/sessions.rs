@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     Connection, Phase,
+    deadlines::Deadlines,
     handshake::{self, Answered, Head, Unreadable},
     outgoing::Outgoing,
     request_stream::{Frames, Item},
@@ -29,7 +30,7 @@ impl Connection {
     ) -> Option<R> {
         let now = self.now?;
         let stream = session.connect_stream();
-        let Some(Slot::Connect(connect)) = self.slots.get_mut(&stream) else {
+        let Some(Slot::Connect(connect)) = self.slots.get_mut(stream) else {
             return None;
         };
         let was_requested = connect.session.is_requested();
@@ -40,7 +41,14 @@ impl Connection {
         if was_requested && !connect.session.is_requested() && self.side == Side::Server {
             self.unanswered = self.unanswered.saturating_sub(1);
         }
-        while let Some(Slot::Connect(connect)) = self.slots.get_mut(&stream) {
+        if connect.session.is_quiet() {
+            arm(&mut self.deadlines, stream, connect);
+            if connect.is_over() {
+                self.drop_connect_if_over(stream);
+            }
+            return Some(result);
+        }
+        while let Some(Slot::Connect(connect)) = self.slots.get_mut(stream) {
             match connect.session.poll() {
                 Some(session::Output::Action(action)) => self.perform(session, action),
                 Some(session::Output::Event(event)) => self.tell(session, event),
@@ -49,6 +57,25 @@ impl Connection {
         }
         self.arm_session(stream);
         self.drop_connect_if_over(stream);
+        Some(result)
+    }
+
+    /// The same of what is done most: where the session is open and stays so, nothing can follow but
+    /// what it says, because its deadline only moves away.
+    pub(super) fn with_open_session<R>(
+        &mut self,
+        session: SessionId,
+        work: impl FnOnce(&mut ConnectStream, Instant) -> R,
+    ) -> Option<R> {
+        let now = self.now?;
+        let connect = match self.slots.get_mut(session.connect_stream()) {
+            Some(Slot::Connect(connect)) if connect.session.is_open() => connect,
+            _ => return self.with_session(session, work),
+        };
+        let result = work(connect, now);
+        if !connect.session.is_quiet() || !connect.session.is_open() {
+            self.with_session(session, |_, _| ());
+        }
         Some(result)
     }
 
@@ -136,7 +163,7 @@ impl Connection {
     }
 
     fn take_response(&mut self, session: SessionId) -> Box<Response> {
-        match self.slots.get_mut(&session.connect_stream()) {
+        match self.slots.get_mut(session.connect_stream()) {
             Some(Slot::Connect(connect)) => {
                 let response = connect.response.take().unwrap_or_default();
                 connect.priority = connect.priority.answered(&response.headers);
@@ -152,7 +179,7 @@ impl Connection {
             self.idle_since = self.now;
         }
         let linger = self.config.deadlines.linger;
-        if let Some(Slot::Connect(connect)) = self.slots.get_mut(&session.connect_stream()) {
+        if let Some(Slot::Connect(connect)) = self.slots.get_mut(session.connect_stream()) {
             connect.linger = self.now.and_then(|now| now.checked_add(linger));
         }
         if self.side == Side::Client && std::mem::take(&mut self.refused.session) {
@@ -163,17 +190,8 @@ impl Connection {
     // ---- deadlines
 
     fn arm_session(&mut self, stream: StreamId) {
-        let Some(Slot::Connect(connect)) = self.slots.get_mut(&stream) else {
-            return;
-        };
-        let due = [connect.session.poll_timeout(), connect.linger]
-            .into_iter()
-            .flatten()
-            .min();
-        // While a session is open its deadline only ever moves away: it is looked at when it comes.
-        let lazy = connect.session.is_open() && connect.armed <= due && connect.armed.is_some();
-        if !lazy {
-            self.deadlines.arm(stream, &mut connect.armed, due);
+        if let Some(Slot::Connect(connect)) = self.slots.get_mut(stream) {
+            arm(&mut self.deadlines, stream, connect);
         }
     }
 
@@ -202,18 +220,18 @@ impl Connection {
     }
 
     pub(super) fn session_of(&self, stream: StreamId) -> Option<SessionId> {
-        let connect = self.slots.get(&stream)?.as_connect()?;
+        let connect = self.slots.get(stream)?.as_connect()?;
         Some(connect.session.id())
     }
 
     pub(super) fn drop_connect_if_over(&mut self, stream: StreamId) {
-        let Some(Slot::Connect(connect)) = self.slots.get_mut(&stream) else {
+        let Some(Slot::Connect(connect)) = self.slots.get_mut(stream) else {
             return;
         };
         if connect.is_over() {
             self.deadlines.arm(stream, &mut connect.armed, None);
             self.stats = self.stats.plus(connect.session.stats());
-            self.slots.remove(&stream);
+            self.slots.remove(stream);
         }
     }
 
@@ -298,11 +316,11 @@ impl Connection {
         let Some(session) = self.session_of(stream) else {
             return;
         };
-        if let (true, Some(Slot::Connect(connect))) = (fin, self.slots.get_mut(&stream)) {
+        if let (true, Some(Slot::Connect(connect))) = (fin, self.slots.get_mut(stream)) {
             connect.session.note_fin();
         }
         while !data.is_empty() {
-            let Some(Slot::Connect(connect)) = self.slots.get_mut(&stream) else {
+            let Some(Slot::Connect(connect)) = self.slots.get_mut(stream) else {
                 return;
             };
             if !connect.session.is_receiving() {
@@ -462,7 +480,7 @@ impl Connection {
 
     /// The bytes of this stream that are on their way.
     pub(super) fn outgoing(&mut self, stream: StreamId) -> Option<&mut Outgoing> {
-        match self.slots.get_mut(&stream)? {
+        match self.slots.get_mut(stream)? {
             Slot::Control(outgoing) | Slot::Grease(outgoing) => Some(outgoing),
             Slot::Request(request) => request.outgoing(),
             Slot::Connect(connect) => Some(&mut connect.outgoing),
@@ -500,7 +518,7 @@ impl Connection {
             let dropped = std::mem::take(outgoing).len();
             self.unwritten -= dropped;
         }
-        if let Some(Slot::Data(data)) = self.slots.get_mut(&stream) {
+        if let Some(Slot::Data(data)) = self.slots.get_mut(stream) {
             data.outgoing = None;
             data.ending = Ending::None;
         }
@@ -520,5 +538,18 @@ impl Connection {
 
     pub(super) fn is_ending(&self) -> bool {
         matches!(self.phase, Phase::Ending { .. })
+    }
+}
+
+/// When the session next needs the clock.
+fn arm(deadlines: &mut Deadlines, stream: StreamId, connect: &mut ConnectStream) {
+    let due = [connect.session.poll_timeout(), connect.linger]
+        .into_iter()
+        .flatten()
+        .min();
+    // While a session is open its deadline only ever moves away: it is looked at when it comes.
+    let lazy = connect.session.is_open() && connect.armed <= due && connect.armed.is_some();
+    if !lazy {
+        deadlines.arm(stream, &mut connect.armed, due);
     }
 }

@@ -1,17 +1,16 @@
 //! Data streams of a session: the peer's facts about them, and the application's commands. Which
 //! session they belong to, and what waits until that is open, is in `parking.rs`.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use super::{
     Connection,
-    slot::{ConnectStream, DataStream, Ending, Reset, Slot},
+    slot::{DataStream, Ending, Reset, Slot},
 };
 use crate::{
     Action, Dir, Event, Http3Error, OpenError, SendError, SessionId, StreamClosed, StreamId,
     session::{self, SendCredit},
+    table::Table,
 };
 
 /// How many times `undelivered_bytes` may pile up, where bytes are fed that were not wanted or the
@@ -21,14 +20,14 @@ const FLOOD: usize = 4;
 /// Leave to write payload to a stream that [`may`](Connection::may_write) be written. Of the
 /// connection it needs the slots alone.
 pub(super) fn credit(
-    slots: &mut BTreeMap<StreamId, Slot>,
+    slots: &mut Table<StreamId, Slot>,
     stream: StreamId,
 ) -> Result<SendCredit<'_>, SendError> {
-    let Some(Slot::Data(slot)) = slots.get(&stream) else {
+    let Some(Slot::Data(slot)) = slots.get(stream) else {
         return Err(SendError::StreamClosed);
     };
     let connect = slot.session.connect_stream();
-    match slots.get_mut(&connect) {
+    match slots.get_mut(connect) {
         Some(Slot::Connect(connect)) => connect.session.credit(stream),
         _ => Err(SendError::StreamClosed),
     }
@@ -42,24 +41,23 @@ impl Connection {
         if data.is_empty() && !fin {
             return;
         }
-        let Some(Slot::Data(slot)) = self.slots.get_mut(&stream) else {
+        let Some(Slot::Data(slot)) = self.slots.get(stream) else {
             return;
         };
         let session = slot.session;
-        let is_receiving = match &slot.parked {
-            Some(parked) if !parked.known => !parked.fin && parked.reset.is_none(),
-            Some(_) | None => self.is_receiving_on(session, stream),
-        };
-        if !is_receiving || !self.park_bytes(stream, &data, fin) {
-            return;
+        if slot.parked.is_none() || self.park_if_receiving(session, stream, &data, fin) {
+            self.payload(session, stream, data, fin);
         }
+    }
+
+    /// The same, once it is settled that it is not to be parked.
+    pub(super) fn payload(&mut self, session: SessionId, stream: StreamId, data: Bytes, fin: bool) {
         let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
-        let told = self.with_session(session, |connect, now| {
-            let input = session::Input::StreamData { stream, len, fin };
-            connect.session.handle(now, input);
-            connect.session.is_open()
+        let is_told = self.with_open_session(session, |connect, now| {
+            connect.session.receive(now, stream, len, fin)
         });
-        if told == Some(true) {
+        let is_told = is_told == Some(true);
+        if is_told {
             self.out.event(Event::StreamData {
                 session,
                 stream,
@@ -67,7 +65,27 @@ impl Connection {
                 fin,
             });
         }
-        self.drop_data_if_over(stream);
+        if fin || !is_told {
+            self.drop_data_if_over(stream);
+        }
+    }
+
+    /// False when there is nothing more to do with the bytes.
+    fn park_if_receiving(
+        &mut self,
+        session: SessionId,
+        stream: StreamId,
+        data: &Bytes,
+        fin: bool,
+    ) -> bool {
+        let is_receiving = match self.slots.get(stream) {
+            Some(Slot::Data(DataStream {
+                parked: Some(parked),
+                ..
+            })) if !parked.known => !parked.fin && parked.reset.is_none(),
+            _ => self.is_receiving_on(session, stream),
+        };
+        is_receiving && self.park_bytes(stream, data, fin)
     }
 
     pub(super) fn is_receiving_on(&self, session: SessionId, stream: StreamId) -> bool {
@@ -76,7 +94,7 @@ impl Connection {
     }
 
     pub(super) fn data_reset(&mut self, stream: StreamId, code: u64, final_size: Option<u64>) {
-        let Some(Slot::Data(slot)) = self.slots.get_mut(&stream) else {
+        let Some(Slot::Data(slot)) = self.slots.get_mut(stream) else {
             return;
         };
         let session = slot.session;
@@ -103,7 +121,7 @@ impl Connection {
     }
 
     pub(super) fn data_stopped(&mut self, stream: StreamId, code: u64) {
-        let Some(Slot::Data(slot)) = self.slots.get_mut(&stream) else {
+        let Some(Slot::Data(slot)) = self.slots.get_mut(stream) else {
             return;
         };
         let session = slot.session;
@@ -123,7 +141,7 @@ impl Connection {
             session,
             outgoing: None,
             ..
-        })) = self.slots.get(&stream)
+        })) = self.slots.get(stream)
         else {
             return;
         };
@@ -133,7 +151,7 @@ impl Connection {
 
     /// QUIC took some of the header or the FIN.
     pub(super) fn data_written(&mut self, stream: StreamId) {
-        let Some(Slot::Data(slot)) = self.slots.get_mut(&stream) else {
+        let Some(Slot::Data(slot)) = self.slots.get_mut(stream) else {
             return;
         };
         if !slot.outgoing.as_ref().is_some_and(|out| out.is_written()) {
@@ -154,7 +172,7 @@ impl Connection {
 
     /// Drops the slot of a stream that its session no longer knows.
     pub(super) fn drop_data_if_over(&mut self, stream: StreamId) {
-        let Some(Slot::Data(slot)) = self.slots.get(&stream) else {
+        let Some(Slot::Data(slot)) = self.slots.get(stream) else {
             return;
         };
         let session = slot.session;
@@ -171,10 +189,10 @@ impl Connection {
     }
 
     pub(super) fn remove_data(&mut self, stream: StreamId) {
-        if !matches!(self.slots.get(&stream), Some(Slot::Data(_))) {
+        if !matches!(self.slots.get(stream), Some(Slot::Data(_))) {
             return;
         }
-        let Some(Slot::Data(slot)) = self.slots.remove(&stream) else {
+        let Some(Slot::Data(slot)) = self.slots.remove(stream) else {
             return;
         };
         if let Some(mut parked) = slot.parked {
@@ -199,11 +217,12 @@ impl Connection {
 
     /// The application has been given payload of a session.
     pub(super) fn consumed(&mut self, session: SessionId, len: usize) {
-        let has_flow_control = |connect: &ConnectStream| connect.session.has_flow_control();
-        if self.connect_stream(session).is_some_and(has_flow_control) {
-            let len = u64::try_from(len).unwrap_or(u64::MAX);
-            self.with_session(session, |connect, _| connect.session.consumed(len));
-        }
+        self.with_open_session(session, |connect, _| {
+            if connect.session.has_flow_control() {
+                let len = u64::try_from(len).unwrap_or(u64::MAX);
+                connect.session.consumed(len);
+            }
+        });
     }
 
     pub(super) fn bind_stream(&mut self, stream: StreamId, session: SessionId, dir: Dir) {
@@ -225,14 +244,14 @@ impl Connection {
 
     /// Whether payload may be written to a stream. A refusal may have something to say to the peer.
     pub(super) fn may_write(&mut self, stream: StreamId) -> Result<(), SendError> {
-        let Some(Slot::Data(slot)) = self.slots.get(&stream) else {
+        let Some(Slot::Data(slot)) = self.slots.get(stream) else {
             return Err(SendError::StreamClosed);
         };
         let (session, is_blocked) = (slot.session, slot.outgoing.is_some());
         if slot.ending != Ending::None {
             return Err(SendError::StreamClosed);
         }
-        let Some(Slot::Connect(connect)) = self.slots.get_mut(&session.connect_stream()) else {
+        let Some(Slot::Connect(connect)) = self.slots.get_mut(session.connect_stream()) else {
             return Err(SendError::StreamClosed);
         };
         let result = connect.session.may_write(stream, is_blocked);
@@ -244,7 +263,7 @@ impl Connection {
 
     pub(super) fn finish_stream(&mut self, stream: StreamId) -> Result<(), StreamClosed> {
         self.check_sending(stream)?;
-        if let Some(Slot::Data(slot)) = self.slots.get_mut(&stream) {
+        if let Some(Slot::Data(slot)) = self.slots.get_mut(stream) {
             slot.ending = Ending::Finish;
             slot.outgoing.get_or_insert_default();
         }
@@ -255,7 +274,7 @@ impl Connection {
     pub(super) fn reset_stream(&mut self, stream: StreamId, code: u32) -> Result<(), StreamClosed> {
         let session = self.check_sending(stream).or_else(|closed| {
             // A FIN that QUIC has not taken can still be overtaken by a reset.
-            match self.slots.get(&stream) {
+            match self.slots.get(stream) {
                 Some(Slot::Data(slot)) if slot.ending == Ending::Finish => Ok(slot.session),
                 _ => Err(closed),
             }
@@ -263,7 +282,7 @@ impl Connection {
         // Without its header the peer could not tell whose stream this is: that goes first.
         let header_is_pending = self.outgoing(stream).is_some_and(|out| out.len() > 0);
         if header_is_pending {
-            if let Some(Slot::Data(slot)) = self.slots.get_mut(&stream) {
+            if let Some(Slot::Data(slot)) = self.slots.get_mut(stream) {
                 slot.ending = Ending::Reset { code };
             }
             return Ok(());
@@ -273,7 +292,7 @@ impl Connection {
     }
 
     pub(super) fn stop_stream(&mut self, stream: StreamId, code: u32) -> Result<(), StreamClosed> {
-        let Some(Slot::Data(slot)) = self.slots.get(&stream) else {
+        let Some(Slot::Data(slot)) = self.slots.get(stream) else {
             return Err(StreamClosed);
         };
         self.with_session(slot.session, |connect, _| {
@@ -283,7 +302,7 @@ impl Connection {
     }
 
     fn check_sending(&self, stream: StreamId) -> Result<SessionId, StreamClosed> {
-        let Some(Slot::Data(slot)) = self.slots.get(&stream) else {
+        let Some(Slot::Data(slot)) = self.slots.get(stream) else {
             return Err(StreamClosed);
         };
         let connect = self.connect_stream(slot.session).ok_or(StreamClosed)?;
@@ -294,14 +313,14 @@ impl Connection {
     }
 
     pub(super) fn set_paused(&mut self, stream: StreamId, paused: bool) {
-        let Some(Slot::Data(slot)) = self.slots.get(&stream) else {
+        let Some(Slot::Data(slot)) = self.slots.get(stream) else {
             return;
         };
         let session = slot.session;
         if slot.paused == paused || (paused && !self.is_receiving_on(session, stream)) {
             return;
         }
-        if let Some(Slot::Data(slot)) = self.slots.get_mut(&stream) {
+        if let Some(Slot::Data(slot)) = self.slots.get_mut(stream) {
             slot.paused = paused;
         }
         self.with_session(session, |connect, _| {
@@ -344,9 +363,9 @@ impl Connection {
                 connect.session.resume_untimed();
             });
         }
-        let waiting: Vec<_> = self.slots.keys().copied().collect();
+        let waiting = self.slots.ids();
         for stream in waiting {
-            let is_data = matches!(self.slots.get(&stream), Some(Slot::Data(_)));
+            let is_data = matches!(self.slots.get(stream), Some(Slot::Data(_)));
             if is_data && self.wants(stream) {
                 self.out.action(Action::Read { stream });
             }

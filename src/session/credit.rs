@@ -34,8 +34,7 @@ impl Session {
     }
 
     /// Payload came on a stream that still receives.
-    pub(super) fn count_data(&mut self, stream: StreamId, len: u64) {
-        self.streams.received(stream, len);
+    pub(super) fn count_data(&mut self, len: u64) {
         let fits = |flow: &mut Box<Flow>| flow.received.data.take(len);
         if !self.flow.as_mut().is_none_or(fits) {
             // §5.6.4: "If an endpoint receives Stream Body data in excess of this limit, it MUST
@@ -53,7 +52,8 @@ impl Session {
             return self.release_lost();
         };
         let unseen = payload.saturating_sub(received);
-        self.count_data(stream, unseen);
+        self.streams.receive(stream, unseen);
+        self.count_data(unseen);
         if let Some(flow) = &mut self.flow {
             flow.received.data.give(unseen);
         }

@@ -3,6 +3,8 @@
 //!
 //! What then becomes of the session is decided in `state.rs` and carried out in `life.rs`.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 
 use super::{
@@ -27,8 +29,14 @@ impl Session {
                 self.apply(Fact::PeerReset { code });
             }
             Input::ConnectStopped { code } => self.stopped(code),
-            Input::StreamOpened { stream } => self.stream_opened(stream),
-            Input::StreamData { stream, len, fin } => self.stream_data(stream, len, fin),
+            Input::StreamOpened { stream } => {
+                if self.stream_opened(stream) {
+                    self.out.event(Event::StreamOpened { stream });
+                }
+            }
+            Input::StreamData { stream, len, fin } => {
+                self.stream_data(stream, len, fin);
+            }
             Input::StreamReset {
                 stream,
                 code,
@@ -225,9 +233,10 @@ impl Session {
         }
     }
 
-    fn stream_opened(&mut self, stream: StreamId) {
+    /// Whether the application is to be told now.
+    fn stream_opened(&mut self, stream: StreamId) -> bool {
         if !streams::is_theirs(self.side, stream) {
-            return;
+            return false;
         }
         self.last_activity = self.now;
         match self.state {
@@ -235,30 +244,60 @@ impl Session {
                 if self.streams.insert_theirs(stream, false) {
                     self.count_stream(stream.dir());
                 }
+                false
             }
             State::Open => {
-                if self.streams.insert_theirs(stream, true) && self.count_stream(stream.dir()) {
-                    self.out.event(Event::StreamOpened { stream });
-                }
+                self.streams.insert_theirs(stream, true) && self.count_stream(stream.dir())
             }
             State::Stopped | State::Closed => {
                 self.stats.streams_refused += 1;
                 streams::refuse_theirs(stream, &mut self.out);
+                false
             }
         }
     }
 
-    fn stream_data(&mut self, stream: StreamId, len: u64, fin: bool) {
-        if !self.streams.is_receiving(stream) {
-            return;
+    /// Whether the stream still received.
+    fn stream_data(&mut self, stream: StreamId, len: u64, fin: bool) -> bool {
+        if !self.streams.receive(stream, len) {
+            return false;
         }
         if len > 0 || fin {
             self.last_activity = self.now;
         }
-        self.count_data(stream, len);
+        self.count_data(len);
         if fin {
             self.streams.finished_by_peer(stream);
         }
+        true
+    }
+
+    // ---- what `Connection` tells the application itself
+
+    /// A stream of the peer's: whether the application is to be told of it.
+    pub(crate) fn meets(&mut self, now: Instant, stream: StreamId) -> bool {
+        self.tick(now);
+        let is_told = self.stream_opened(stream);
+        self.update_windows(None);
+        is_told
+    }
+
+    /// Payload of a data stream: whether the application is to have it.
+    pub(crate) fn receive(&mut self, now: Instant, stream: StreamId, len: u64, fin: bool) -> bool {
+        self.tick(now);
+        let is_receiving = self.stream_data(stream, len, fin);
+        self.update_windows(None);
+        is_receiving && self.state == State::Open
+    }
+
+    /// A datagram: whether the application is to have it. False changes nothing.
+    pub(crate) fn hears(&mut self, now: Instant) -> bool {
+        let is_open = self.state == State::Open;
+        if is_open {
+            self.tick(now);
+            self.last_activity = self.now;
+        }
+        is_open
     }
 
     fn datagram_received(&mut self, payload: Bytes) {

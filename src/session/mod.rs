@@ -448,6 +448,7 @@ impl Session {
     ///
     /// # Errors
     /// [`DatagramError::NotOpen`] before the answer, [`DatagramError::SessionClosed`] after the end.
+    #[inline]
     pub fn datagram(&self) -> Result<DatagramPermit<'_>, DatagramError> {
         match self.state {
             State::Requested => Err(DatagramError::NotOpen),
@@ -566,6 +567,11 @@ impl Session {
 
     pub(crate) fn dialect(&self) -> Dialect {
         self.terms.dialect
+    }
+
+    /// Nothing waits to be polled.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.out.is_empty()
     }
 
     /// Whether the peer's half of the CONNECT stream may still bring something.

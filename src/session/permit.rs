@@ -171,6 +171,7 @@ pub struct DatagramPermit<'a> {
 }
 
 impl DatagramPermit<'_> {
+    #[inline]
     pub(crate) fn new(session: SessionId) -> Self {
         let (header, len) = datagram::header(session.connect_stream().into());
         Self {
@@ -181,6 +182,7 @@ impl DatagramPermit<'_> {
     }
 
     /// At most 8 bytes, to be put before the payload (RFC 9297 §2.1).
+    #[inline]
     #[must_use]
     pub fn header(&self) -> &[u8] {
         self.header
@@ -189,6 +191,7 @@ impl DatagramPermit<'_> {
     }
 
     /// The whole payload of QUIC's DATAGRAM frame, in a buffer of its own.
+    #[inline]
     #[must_use]
     pub fn encode(&self, payload: &[u8]) -> Bytes {
         let mut out = BytesMut::with_capacity(self.header().len() + payload.len());
@@ -197,6 +200,7 @@ impl DatagramPermit<'_> {
     }
 
     /// Appends the datagram to a buffer of the caller's; allocates nothing itself.
+    #[inline]
     pub fn encode_into(&self, payload: &[u8], out: &mut impl BufMut) {
         out.put_slice(self.header());
         out.put_slice(payload);

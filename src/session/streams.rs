@@ -3,17 +3,16 @@
 //! A stream is here from the moment it is known to belong to the session until both of its halves
 //! are over. Bytes, headers and credit of QUIC are not known here.
 
-use std::collections::{BTreeMap, btree_map::Entry};
-
 use super::{Action, Event, Outbox};
 use crate::{
     Dir, SendError, Side, StreamClosed, StreamId,
+    table::Table,
     wire::error_code::{self, WT_SESSION_GONE},
 };
 
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    live: BTreeMap<StreamId, Stream>,
+    live: Table<StreamId, Stream>,
     /// What became of the peer's use of its limits since it was last asked for.
     released: Released,
 }
@@ -111,28 +110,29 @@ impl Streams {
     }
 
     fn insert(&mut self, id: StreamId, stream: Stream) -> bool {
-        match self.live.entry(id) {
-            Entry::Vacant(entry) => {
-                entry.insert(stream);
-                true
-            }
-            Entry::Occupied(_) => false,
+        let is_new = self.live.get(id).is_none();
+        if is_new {
+            self.live.insert(id, stream);
         }
+        is_new
     }
 
     pub(super) fn contains(&self, id: StreamId) -> bool {
-        self.live.contains_key(&id)
+        self.live.get(id).is_some()
     }
 
     pub(super) fn is_receiving(&self, id: StreamId) -> bool {
         self.live
-            .get(&id)
+            .get(id)
             .is_some_and(|stream| stream.receive == ReceiveHalf::Open)
     }
 
     /// Tells the application of the streams that waited for the session, and what became of them.
     pub(super) fn announce(&mut self, out: &mut Outbox) {
-        for (&id, stream) in &mut self.live {
+        for id in self.live.ids() {
+            let Some(stream) = self.live.get_mut(id) else {
+                continue;
+            };
             if std::mem::replace(&mut stream.told, true) {
                 continue;
             }
@@ -143,24 +143,24 @@ impl Streams {
             if let SendHalf::Stopped { code } = stream.send {
                 out.event(stopped_event(id, code));
             }
-        }
-        let over = self.live.iter().filter(|(_, stream)| stream.is_over());
-        let over: Vec<_> = over.map(|(&id, _)| id).collect();
-        for id in over {
-            self.remove(id);
+            self.drop_if_over(id);
         }
     }
 
-    /// Counts payload of a stream; of one that is unknown there is nothing to count.
-    pub(super) fn received(&mut self, id: StreamId, len: u64) {
-        if let Some(stream) = self.live.get_mut(&id) {
-            stream.received = stream.received.saturating_add(len);
+    /// Counts payload of a stream. False: it does not receive any more, or is unknown.
+    pub(super) fn receive(&mut self, id: StreamId, len: u64) -> bool {
+        match self.live.get_mut(id) {
+            Some(stream) if stream.receive == ReceiveHalf::Open => {
+                stream.received = stream.received.saturating_add(len);
+                true
+            }
+            Some(_) | None => false,
         }
     }
 
     /// How much payload came on a stream that still receives.
     pub(super) fn payload_of(&self, id: StreamId) -> Option<u64> {
-        let stream = self.live.get(&id)?;
+        let stream = self.live.get(id)?;
         (stream.receive == ReceiveHalf::Open).then_some(stream.received)
     }
 
@@ -171,9 +171,11 @@ impl Streams {
 
     /// The streams that wait for the session's credit, which there is again.
     pub(super) fn unblock(&mut self, out: &mut Outbox) {
-        for (&stream, state) in &mut self.live {
-            if state.send == SendHalf::Open && std::mem::take(&mut state.refused) {
-                out.event(Event::StreamWritable { stream });
+        for stream in self.live.ids() {
+            if let Some(state) = self.live.get_mut(stream) {
+                if state.send == SendHalf::Open && std::mem::take(&mut state.refused) {
+                    out.event(Event::StreamWritable { stream });
+                }
             }
         }
     }
@@ -184,7 +186,7 @@ impl Streams {
     }
 
     pub(super) fn reset_by_peer(&mut self, id: StreamId, code: u64, out: &mut Outbox) {
-        if let Some(stream) = self.live.get(&id).filter(|stream| !stream.told) {
+        if let Some(stream) = self.live.get(id).filter(|stream| !stream.told) {
             // What waited for the session is dropped.
             self.released.data = self.released.data.saturating_add(stream.received);
         }
@@ -194,7 +196,7 @@ impl Streams {
     }
 
     pub(super) fn stopped_by_peer(&mut self, id: StreamId, code: u64, out: &mut Outbox) {
-        let Some(stream) = self.live.get_mut(&id) else {
+        let Some(stream) = self.live.get_mut(id) else {
             return;
         };
         if stream.send != SendHalf::Open {
@@ -217,18 +219,18 @@ impl Streams {
     /// A write may be tried again: true when one was refused.
     pub(super) fn writable(&mut self, id: StreamId) -> bool {
         self.live
-            .get_mut(&id)
+            .get_mut(id)
             .is_some_and(|stream| std::mem::take(&mut stream.refused))
     }
 
     pub(super) fn refuse(&mut self, id: StreamId) {
-        if let Some(stream) = self.live.get_mut(&id) {
+        if let Some(stream) = self.live.get_mut(id) {
             stream.refused = true;
         }
     }
 
     pub(super) fn sending(&self, id: StreamId) -> Result<(), SendError> {
-        match self.live.get(&id) {
+        match self.live.get(id) {
             Some(stream) if stream.told => match stream.send {
                 SendHalf::Open => Ok(()),
                 SendHalf::Stopped { code } => {
@@ -267,7 +269,7 @@ impl Streams {
         code: u32,
         out: &mut Outbox,
     ) -> Result<(), StreamClosed> {
-        let known = self.live.get(&id).is_some_and(|stream| stream.told);
+        let known = self.live.get(id).is_some_and(|stream| stream.told);
         if !known || self.end_receive(id, ReceiveHalf::Over).is_none() {
             return Err(StreamClosed);
         }
@@ -285,7 +287,10 @@ impl Streams {
         // unidirectional and bidirectional streams associated with the session […] using the
         // WT_SESSION_GONE error code"
         let mut untold = 0;
-        for (id, stream) in std::mem::take(&mut self.live) {
+        for id in self.live.ids() {
+            let Some(stream) = self.live.remove(id) else {
+                continue;
+            };
             untold += u64::from(!stream.told);
             if stream.send == SendHalf::Open {
                 out.action(Action::Reset {
@@ -320,7 +325,7 @@ impl Streams {
 
     /// `None` when that half was over; else whether the application knows the stream.
     fn end_receive(&mut self, id: StreamId, half: ReceiveHalf) -> Option<bool> {
-        let stream = self.live.get_mut(&id)?;
+        let stream = self.live.get_mut(id)?;
         if stream.receive != ReceiveHalf::Open {
             return None;
         }
@@ -332,7 +337,7 @@ impl Streams {
 
     /// Gives the length of the header that a reset must still deliver.
     fn end_send(&mut self, id: StreamId) -> Result<u8, StreamClosed> {
-        match self.live.get_mut(&id) {
+        match self.live.get_mut(id) {
             Some(stream) if stream.told && stream.send == SendHalf::Open => {
                 stream.send = SendHalf::Over;
                 let header_len = stream.header_len;
@@ -344,13 +349,13 @@ impl Streams {
     }
 
     fn drop_if_over(&mut self, id: StreamId) {
-        if self.live.get(&id).is_some_and(Stream::is_over) {
+        if self.live.get(id).is_some_and(Stream::is_over) {
             self.remove(id);
         }
     }
 
     fn remove(&mut self, id: StreamId) -> Option<Stream> {
-        let stream = self.live.remove(&id)?;
+        let stream = self.live.remove(id)?;
         let count = match id.dir() {
             Dir::Bi => &mut self.released.bidi,
             Dir::Uni => &mut self.released.uni,

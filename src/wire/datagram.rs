@@ -23,6 +23,7 @@ pub(crate) fn parse(mut data: Bytes) -> Option<(u64, Bytes)> {
 }
 
 /// What goes in front of a payload: at the front of eight bytes, and its length.
+#[inline]
 pub(crate) const fn header(session: u64) -> ([u8; 8], u8) {
     let (bytes, len) = varint::encode(session / 4);
     let len = match len {

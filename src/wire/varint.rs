@@ -18,6 +18,7 @@ pub(crate) const fn size(v: u64) -> usize {
 }
 
 /// The shortest encoding at the front of eight bytes, and its length. Above `MAX` it is that of `MAX`.
+#[inline]
 pub(crate) const fn encode(v: u64) -> ([u8; 8], usize) {
     let v = if v > MAX { MAX } else { v };
     let len = size(v);

@@ -1,0 +1,313 @@
+//! The tables of `RESULTS.md`.
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, process::Command};
+
+use peers::{
+    operations::{FLOOR, OURS},
+    quic::RAW,
+};
+
+use crate::{
+    measure::{Figures, Result},
+    rows::{HELD, ROWS, Row, WHOLES},
+    scaling::Line,
+};
+
+/// All that was measured.
+#[derive(Debug)]
+pub struct Found {
+    pub instructions: Figures,
+    pub time: Figures,
+    pub allocations: BTreeMap<(&'static str, &'static str), (f64, f64)>,
+    pub held: Figures,
+    pub scaling: Vec<Line>,
+}
+
+/// Which of the peers that do all of a row's work needs least.
+pub fn best_peer(figures: &Figures, row: &str) -> Option<(&'static str, f64)> {
+    least(figures, row, |by| !by.ends_with(CODEC))
+}
+
+/// Which of those that only read or write the bytes needs least.
+fn best_codec(figures: &Figures, row: &str) -> Option<(&'static str, f64)> {
+    least(figures, row, |by| by.ends_with(CODEC))
+}
+
+fn least(
+    figures: &Figures,
+    row: &str,
+    is_meant: impl Fn(&str) -> bool,
+) -> Option<(&'static str, f64)> {
+    let peers = figures
+        .iter()
+        .filter(|((id, by), _)| *id == row && ![OURS, FLOOR, RAW].contains(by) && is_meant(by));
+    peers
+        .map(|((_, by), figure)| (*by, *figure))
+        .min_by(|left, right| left.1.total_cmp(&right.1))
+}
+
+const CODEC: &str = " (codec)";
+
+pub fn write(found: &Found, benches: &Path) -> Result<()> {
+    let mut out = String::from(HEAD);
+    writeln!(out, "{}\n", machine())?;
+    writeln!(out, "{CODE}")?;
+    for row in ROWS {
+        writeln!(out, "{}", line(found, row))?;
+    }
+    writeln!(out, "{CHARTS}")?;
+    writeln!(out, "{WHOLE}")?;
+    for row in WHOLES {
+        let of = |by| found.instructions.get(&(row.id, by)).copied();
+        let (Some(raw), Some(ours)) = (of(RAW), of(OURS)) else {
+            continue;
+        };
+        let more = ours - raw;
+        let aim = row.aim.map_or("-".into(), |aim| {
+            format!("≤ +{aim} {}", verdict(more <= aim))
+        });
+        writeln!(
+            out,
+            "| {} | {raw:.0} | {ours:.0} | {more:+.0} ({:+.1} %) | {aim} |",
+            row.title,
+            more / raw * 100.0
+        )?;
+    }
+    writeln!(out, "{SCALING}")?;
+    for line in &found.scaling {
+        writeln!(
+            out,
+            "| {} | {} | {} | {:.1} |",
+            line.sessions, line.connections, line.threads, line.nanoseconds
+        )?;
+    }
+    writeln!(out)?;
+    if !found.time.is_empty() {
+        write_time(found, &mut out)?;
+    }
+    writeln!(out, "{MEMORY}")?;
+    for row in HELD {
+        let Some(ours) = found.held.get(&(row.id, OURS)) else {
+            continue;
+        };
+        let peer = best_peer(&found.held, row.id);
+        let aim = row
+            .aim
+            .map_or("-".into(), |aim| format!("{aim} {}", verdict(*ours <= aim)));
+        writeln!(
+            out,
+            "| {} | {ours} | {} | {aim} |",
+            row.title,
+            peer.map_or("-".into(), |(by, bytes)| format!("{bytes} ({by})")),
+        )?;
+    }
+    fs::write(benches.join("RESULTS.md"), out)?;
+    Ok(())
+}
+
+fn write_time(found: &Found, out: &mut String) -> Result<()> {
+    writeln!(out, "{TIME}")?;
+    for row in ROWS {
+        let Some(ours) = found.time.get(&(row.id, OURS)) else {
+            continue;
+        };
+        let floor = nanoseconds(found.time.get(&(row.id, FLOOR)).copied());
+        let peer = best_peer(&found.time, row.id);
+        writeln!(
+            out,
+            "| {} | {} | {floor} | {} | {} |",
+            row.title,
+            nanoseconds(Some(*ours)),
+            peer.map_or("-".into(), |(by, time)| format!(
+                "{} ({by})",
+                nanoseconds(Some(time))
+            )),
+            peer.map_or("-".into(), |(_, time)| format!("{:.1}", time / ours)),
+        )?;
+    }
+    Ok(())
+}
+
+fn line(found: &Found, row: &Row) -> String {
+    let ours = found.instructions.get(&(row.id, OURS)).copied();
+    let floor = found.instructions.get(&(row.id, FLOOR)).copied();
+    let peer = best_peer(&found.instructions, row.id);
+    let allocations = found.allocations.get(&(row.id, OURS)).copied();
+    let ratio = ours.zip(peer).map(|(ours, peer)| peer.1 / ours);
+    let aim = match (row.aim, ours, allocations) {
+        (Some((most, allocated)), Some(ours), Some(counted)) => {
+            let met = ours <= most && counted.0 + counted.1 <= allocated + ONCE;
+            let allowed = match allocated.is_finite() {
+                true => format!(", {allocated} A"),
+                false => String::new(),
+            };
+            format!("≤ {most}{allowed} {}", verdict(met))
+        }
+        _ => "-".into(),
+    };
+    format!(
+        "| {} | {} | {} | {} | {} | {} | {} | {aim} |",
+        row.title,
+        number(ours),
+        counted(allocations),
+        number(floor),
+        peer.map_or("-".into(), |(by, figure)| {
+            let allocations = found.allocations.get(&(row.id, by)).copied();
+            format!("{}, {} ({by})", number(Some(figure)), counted(allocations))
+        }),
+        ratio.map_or("-".into(), |ratio| format!("{ratio:.1}")),
+        best_codec(&found.instructions, row.id).map_or("-".into(), |(by, figure)| {
+            let by = by.trim_end_matches(CODEC);
+            format!("{} ({by})", number(Some(figure)))
+        }),
+    )
+}
+
+/// A run makes one box of its own, which is not the work's.
+const ONCE: f64 = 0.05;
+
+fn verdict(met: bool) -> &'static str {
+    if met { "✓" } else { "**missed**" }
+}
+
+fn number(figure: Option<f64>) -> String {
+    figure.map_or("-".into(), |figure| format!("{figure:.0}"))
+}
+
+fn nanoseconds(figure: Option<f64>) -> String {
+    figure.map_or("-".into(), |figure| match figure {
+        0.0..100.0 => format!("{figure:.1}"),
+        _ => format!("{figure:.0}"),
+    })
+}
+
+/// Reallocations only where there are any; parts of one come of tables that grow.
+fn counted(counted: Option<(f64, f64)>) -> String {
+    let Some((allocations, reallocations)) = counted else {
+        return "-".into();
+    };
+    let short = |count: f64| {
+        let text = format!("{count:.1}");
+        let text = text.trim_end_matches('0').trim_end_matches('.');
+        text.to_owned()
+    };
+    match reallocations {
+        0.0..ONCE => format!("{} A", short(allocations)),
+        _ => format!("{} A + {} R", short(allocations), short(reallocations)),
+    }
+}
+
+fn machine() -> String {
+    let first = |command: &str, arguments: &[&str]| {
+        let output = Command::new(command).args(arguments).output().ok();
+        let text = output.and_then(|output| String::from_utf8(output.stdout).ok());
+        let line = text.and_then(|text| text.lines().next().map(str::to_owned));
+        line.unwrap_or_else(|| format!("no {command}"))
+    };
+    let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let processor = processor
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or("a processor", |name| {
+            name.trim_start_matches([' ', '\t', ':'])
+        });
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!(
+        "Measured on {}: {processor}, {cores} cores; {}; {}; {}.",
+        first("date", &["-u", "+%Y-%m-%d"]),
+        first("rustc", &["--version"]),
+        first("valgrind", &["--version"]),
+        versions(),
+    )
+}
+
+/// The peers, as the lock file has them.
+fn versions() -> String {
+    let names = [
+        "quinn-proto",
+        "shiguredo_http3",
+        "web-transport-proto",
+        "wtransport-proto",
+        "bytes",
+    ];
+    let mut found = Vec::new();
+    let mut lines = include_str!("../Cargo.lock").lines();
+    while let Some(line) = lines.next() {
+        let name = line
+            .strip_prefix("name = ")
+            .map(|name| name.trim_matches('"'));
+        if let Some(name) = name.filter(|name| names.contains(name)) {
+            let version = lines.next().unwrap_or_default();
+            let version = version.trim_start_matches("version = ").trim_matches('"');
+            found.push(format!("{name} {version}"));
+        }
+    }
+    found.join(", ")
+}
+
+const HEAD: &str = "\
+# What it costs
+
+Written by `cargo run --release --manifest-path benches/peers/Cargo.toml`; do not edit. Ours and the
+peers' were measured in one run, of one build, on one machine: trust ratios before figures. What each row does is in
+[operations/](operations), and in [peers/src](peers/src) for the peers.
+
+Instructions are counted by callgrind, user space only, and repeat to within 1 %. \"A\" are allocations and \"R\"
+reallocations. \"Floor\" is what the work takes when it is written by hand for nothing else. \"Best peer\" is whichever
+of the peers that do the whole work needs least, and \"ratio\" is its figure by ours: above 1 ours is less. \"Codec alone\"
+is what a peer's codec needs for the bytes of the row, without a session to find or to make and without an event.
+
+What keeps the rows that miss their aims is in [MISSED.md](MISSED.md).
+
+";
+
+const CODE: &str = "\
+## Instructions and allocations
+
+Each row counts everything until there is nothing left to poll, and what an event holds is dropped. \"CONNECT in\" and
+\"CONNECT out\" make the session too.
+
+| work | ours | | floor | best peer | ratio | codec alone | aim |
+|---|--:|---|--:|---|--:|---|---|";
+
+const CHARTS: &str = "
+![Instructions of each row that has an aim](instructions.svg)
+
+![Allocations of each row that has an aim](allocations.svg)
+";
+
+const WHOLE: &str = "\
+## Over raw QUIC
+
+Both endpoints together: two quinn-proto ends in memory, with their cryptography, packets and acknowledgements. \"Raw\" does
+the same without anything above QUIC: datagrams without a prefix, a bare stream, and for a session a
+bidirectional stream with as many bytes.
+
+| work | raw | with this crate | more | aim |
+|---|--:|--:|--:|---|";
+
+const SCALING: &str = "
+## Scaling
+
+Nanoseconds of the clock for each datagram of 100 bytes that comes in, the best of five runs; sessions and connections
+in turn, so that each is cold. Instructions do not grow (see the rows with 1000 and 10,000 sessions); what grows
+here are misses of the cache.
+
+| sessions on a connection | connections | threads | ns |
+|--:|--:|--:|--:|";
+
+const TIME: &str = "\
+## Time
+
+Nanoseconds, the median of criterion, on a machine that does other things too.
+
+| work | ours | floor | best peer | ratio |
+|---|--:|--:|---|--:|";
+
+const MEMORY: &str = "
+## Memory
+
+Bytes.
+
+| what | ours | best peer | aim |
+|---|--:|---|---|";
