@@ -24,7 +24,7 @@ use crate::CloseMessage;
 /// let shared = Arc::new(config);
 /// # assert!(!shared.close_unsupported);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[non_exhaustive]
@@ -78,7 +78,7 @@ pub struct Config {
 /// is not wanted or a peer that opens stream after stream, the connection is closed with
 /// H3_EXCESSIVE_LOAD. So it is when in one second more than 1024 things happen that cost the peer
 /// nothing: empty and unknown frames, refused requests, cancelled streams.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[non_exhaustive]
@@ -158,7 +158,7 @@ impl Default for Limits {
 /// How long things may take, on the caller's clock.
 ///
 /// Where a deadline is an `Option`, `None` waits for ever. Zero means at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[non_exhaustive]
@@ -212,7 +212,7 @@ impl Default for Deadlines {
 ///
 /// A server whose TLS takes 0-RTT must not lower these while clients hold its session tickets (§3.2):
 /// they leave with H3_SETTINGS_ERROR.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct FlowControl {
@@ -287,7 +287,7 @@ impl Dialect {
 /// let browsers = Dialects::only(Dialect::Draft02).with(Dialect::Draft07);
 /// assert_ne!(browsers, Dialects::ALL);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Dialects(u8);
 
 impl Dialects {
@@ -342,7 +342,7 @@ impl<'de> serde::Deserialize<'de> for Dialects {
 ///
 /// Most stacks cannot tell everything: only a known [`Support::No`] ever fails set-up. How to find
 /// each out is in the chapter of [`host`](crate::host#what-the-stack-can-do).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Transport {
@@ -388,7 +388,7 @@ impl Transport {
 }
 
 /// Whether something can be relied on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Support {
     /// It is there.

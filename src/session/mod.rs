@@ -56,6 +56,8 @@ mod permit;
 #[cfg(feature = "trace")]
 mod recording;
 mod state;
+#[cfg(feature = "testing")]
+mod states;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -84,6 +86,8 @@ use std::{
 use bytes::{Bytes, BytesMut};
 
 pub use event::{Action, Event, Input, Output};
+#[cfg(feature = "testing")]
+pub(crate) use states::set_back;
 pub use permit::{DatagramPermit, OpenPermit, SendCredit, StreamHeader};
 
 use crate::{
@@ -97,7 +101,7 @@ use state::{Fact, State};
 use streams::Streams;
 
 /// What both sides' SETTINGS agreed on, as your HTTP/3 saw them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 #[non_exhaustive]
@@ -128,6 +132,7 @@ impl Terms {
 /// Feed it with [`handle`](Self::handle), ask [`poll`](Self::poll) until it gives `None`, and drop
 /// it when [`is_drained`](Self::is_drained).
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub struct Session {
     id: SessionId,
     side: Side,
@@ -170,6 +175,7 @@ pub struct Session {
 
 /// What becomes of the bytes on the CONNECT stream.
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 enum Body {
     /// Kept until the answer.
     Held(BytesMut),
@@ -183,6 +189,7 @@ enum Body {
 
 /// Something that is said at most once, and not before the session is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 enum Once {
     Unsaid,
     Owed,
@@ -191,12 +198,14 @@ enum Once {
 
 /// Datagrams that overtook the answer (§4.6).
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 struct EarlyDatagrams {
     payloads: Vec<Bytes>,
     bytes: usize,
 }
 
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 struct Outbox {
     actions: VecDeque<Action>,
     events: VecDeque<Event>,

@@ -12,6 +12,7 @@ use crate::{
 };
 
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct Streams {
     live: BTreeMap<StreamId, Stream>,
     /// What became of the peer's use of its limits since it was last asked for.
@@ -20,6 +21,7 @@ pub(super) struct Streams {
 
 /// What the peer may use anew, where there is flow control.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub(super) struct Released {
     /// Streams of the peer's that are over.
     pub(super) bidi: u64,
@@ -29,6 +31,7 @@ pub(super) struct Released {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "testing", derive(PartialEq, Eq, Hash))]
 struct Stream {
     send: SendHalf,
     receive: ReceiveHalf,
@@ -46,6 +49,7 @@ struct Stream {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 enum SendHalf {
     Open,
     /// The peer asked to stop, and got its reset.
@@ -56,6 +60,7 @@ enum SendHalf {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 enum ReceiveHalf {
     Open,
     Reset { code: u64 },
