@@ -222,9 +222,9 @@ pub struct FlowControl {
     /// The bytes that a peer had sent on a stream before it was reset or stopped count only where
     /// the QUIC stack tells the final size. Else as much is given back for such a stream as may have
     /// been sent on it: a [`stream_receive_window`](Transport::stream_receive_window) if we stopped
-    /// it, and if the peer reset it at most what is left of this limit. So a session can become too
-    /// generous, but never stuck. The same is true of streams that end before they name their
-    /// session, where QUIC has no RESET_STREAM_AT: each session allows one more.
+    /// it, and if the peer reset it at most this limit, or what is left of it. So a session can
+    /// become too generous, but never stuck. The same is true of streams that end before they name
+    /// their session, where QUIC has no RESET_STREAM_AT: each session allows one more.
     pub max_data: u64,
     /// Bidirectional streams that are open at a time. At most 2^60.
     pub max_streams_bidi: u64,

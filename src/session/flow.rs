@@ -121,6 +121,12 @@ impl Window {
         self.limit.saturating_sub(self.used)
     }
 
+    /// How much to give back where nobody knows what was used. All that went unseen so far fits into
+    /// what is left of the limit, and all but `size` of that was given back before.
+    pub(super) fn lost(&self) -> u64 {
+        self.unused().min(self.size)
+    }
+
     /// So much of it is over and done with.
     pub(super) fn give(&mut self, amount: u64) {
         self.returned = self.returned.saturating_add(amount);

@@ -86,9 +86,9 @@ use std::{
 use bytes::{Bytes, BytesMut};
 
 pub use event::{Action, Event, Input, Output};
+pub use permit::{DatagramPermit, OpenPermit, SendCredit, StreamHeader};
 #[cfg(feature = "testing")]
 pub(crate) use states::set_back;
-pub use permit::{DatagramPermit, OpenPermit, SendCredit, StreamHeader};
 
 use crate::{
     CloseMessage, Config, DatagramError, Dialect, Dir, Endpoint, FlowControl, OpenError, Rejection,
