@@ -296,6 +296,14 @@ impl Session {
     pub fn open(&mut self, now: Instant) {
         self.tick(now);
         record!(self, SessionStep::Open);
+        self.open_unread(now);
+        self.read_held();
+    }
+
+    /// Without what came before the answer, for which the caller has to call
+    /// [`read_held`](Self::read_held): an end in there is to find everything told.
+    pub(crate) fn open_unread(&mut self, now: Instant) {
+        self.tick(now);
         match self.connect.stopped {
             Some(code) if code != error_code::WT_SESSION_GONE => {
                 self.apply(Fact::AcceptedStopped { code });
