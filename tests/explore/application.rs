@@ -182,8 +182,9 @@ impl Application {
     }
 }
 
-/// What each side was told of one session, when nothing is on its way any more.
-pub fn agree(ours: &Told, theirs: Option<&Told>) -> Result<(), String> {
+/// What each side was told of one session, when nothing is on its way any more. `prompt`: everything
+/// arrived before any deadline.
+pub fn agree(ours: &Told, theirs: Option<&Told>, prompt: bool) -> Result<(), String> {
     let theirs_closed = theirs.and_then(|told| told.closed.as_ref());
     let Some(reason) = &ours.closed else {
         if theirs_closed.is_some() || theirs.is_some_and(|told| told.opened != ours.opened) {
@@ -208,6 +209,12 @@ pub fn agree(ours: &Told, theirs: Option<&Told>) -> Result<(), String> {
         }
         CloseReason::Withdrawn { .. } | CloseReason::Aborted { .. } => {
             use CloseReason::{Aborted, Local, TimedOut};
+            let is_close = matches!(theirs_closed, Some(Local { .. }));
+            if prompt && is_close && ours.opened && theirs.is_some_and(|told| told.opened) {
+                return wrong(format!(
+                    "here {reason:?}, where the other side closed in order"
+                ));
+            }
             theirs.is_none()
                 || matches!(
                     theirs_closed,

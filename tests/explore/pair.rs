@@ -146,6 +146,42 @@ pub const LEAVING: Plan = Plan {
     slow: false,
 };
 
+/// More than can be explored: for walks by chance.
+#[allow(dead_code, reason = "for fuzzing")]
+pub const EVERYTHING: Plan = Plan {
+    dialect: Dialect::Draft16,
+    flow_control: Some(FlowControl::new(5, 2, 2)),
+    commands: &[
+        (Client, Connect, 9),
+        (Server, Accept, 9),
+        (Server, Reject, 2),
+        (Client, Close, 9),
+        (Server, Close, 9),
+        (Client, Drain, 2),
+        (Server, Drain, 2),
+        (Server, GoAway, 1),
+        (Client, ShutDown, 1),
+        (Server, ShutDown, 1),
+        (Client, Open(Dir::Uni), 30),
+        (Client, Open(Dir::Bi), 30),
+        (Server, Open(Dir::Uni), 30),
+        (Server, Open(Dir::Bi), 30),
+        (Client, Write, 60),
+        (Server, Write, 60),
+        (Client, Finish, 30),
+        (Server, Finish, 30),
+        (Client, Reset, 30),
+        (Server, Reset, 30),
+        (Client, Stop, 30),
+        (Server, Stop, 30),
+        (Client, Datagram, 30),
+        (Server, Datagram, 30),
+    ],
+    cuts: 1,
+    waits: 20,
+    slow: true,
+};
+
 #[derive(Clone, Debug)]
 pub enum Move {
     /// The next bytes of a stream reach an end.
@@ -752,7 +788,8 @@ impl World for Joined {
         }
         for (ours, theirs) in [(&self.client, &self.server), (&self.server, &self.client)] {
             for (id, told) in &ours.application.sessions {
-                agree(told, theirs.application.sessions.get(id))?;
+                let prompt = self.waits == self.plan.waits;
+                agree(told, theirs.application.sessions.get(id), prompt)?;
             }
             if !ours.untaken.is_empty() || !ours.incoming.is_empty() {
                 return wrong("something is never read");

@@ -369,8 +369,10 @@ impl Alone {
                 by: AbortedBy::StopSending,
                 code,
             } => {
+                let ends = matches!(cause, Move::Body("close", _) | Move::Fin) && !self.halved;
                 *cause == Move::ConnectStopped(*code)
-                    || self.stopped == Some(*code) && (*cause == Move::Open || *code == GONE)
+                    || self.stopped == Some(*code)
+                        && (*cause == Move::Open || *code == GONE && !ends)
             }
             Aborted {
                 by: AbortedBy::GoAway,
@@ -476,7 +478,7 @@ impl World for Alone {
             Move::StreamOpened(stream) => self.begun.push(stream),
             Move::Body(name, _) => {
                 self.held |= !self.opened;
-                self.halved |= name == "half of a close";
+                self.halved |= name.contains("half");
             }
             Move::ConnectStopped(code) if !self.closed => {
                 self.stopped = self.stopped.or(Some(code));
