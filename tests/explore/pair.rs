@@ -7,7 +7,7 @@
 //! sets everything back by as much, so that states do not differ by when they are reached.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
@@ -216,6 +216,8 @@ struct End {
     reads: BTreeSet<StreamId>,
     /// Streams that the peer opened: told once each.
     told: BTreeSet<StreamId>,
+    /// Whose the streams are.
+    owners: BTreeMap<StreamId, SessionId>,
 }
 
 #[derive(Clone)]
@@ -254,6 +256,7 @@ impl End {
             writes: BTreeSet::new(),
             reads: BTreeSet::new(),
             told: BTreeSet::new(),
+            owners: BTreeMap::new(),
         }
     }
 
@@ -322,6 +325,63 @@ impl Joined {
     fn tell(&mut self, side: Side, input: Input) -> Result<(), String> {
         self.end(side).machine.handle(now(), input);
         self.drain(side)
+    }
+
+    fn move_on(&mut self, step: &Move) -> Result<(), String> {
+        match *step {
+            Move::Arrive(side, stream) => {
+                let packet = self.end(side).incoming.next(stream).unwrap();
+                self.arrive(side, stream, packet)
+            }
+            Move::Overtake(side, stream) => {
+                let packet = self.end(side).incoming.overtake(stream).unwrap();
+                self.arrive(side, stream, packet)
+            }
+            Move::Stop(side, stream) => {
+                let end = self.end(side);
+                let code = end.incoming.stops.remove(&stream).unwrap();
+                if let Ok(session) = SessionId::try_from(stream) {
+                    end.application.facts(session).stop = Some(code);
+                }
+                self.tell(side, Input::StreamStopped { stream, code })
+            }
+            Move::Datagram(side) => {
+                let data = self.end(side).incoming.datagrams.pop_front().unwrap();
+                self.tell(side, Input::DatagramReceived { data })
+            }
+            Move::LoseDatagram(side) => {
+                self.end(side).incoming.datagrams.pop_front();
+                Ok(())
+            }
+            Move::Closed(side) => {
+                let reason = self.end(side).incoming.close.take().unwrap();
+                self.lose(side, reason)
+            }
+            Move::Cut(side) => {
+                self.cuts = self.cuts.saturating_sub(1);
+                self.lose(side, ConnectionLost::IdleTimeout)
+            }
+            Move::Take(side, stream) => {
+                let end = self.end(side);
+                let at = end
+                    .untaken
+                    .iter()
+                    .position(|&(id, ..)| id == stream)
+                    .unwrap();
+                let (stream, data, fin) = end.untaken.remove(at);
+                self.perform(side, Action::Write { stream, data, fin })
+            }
+            Move::Wait => {
+                if !self.is_quiet() {
+                    self.waits = self.waits.saturating_sub(1);
+                }
+                self.wait()
+            }
+            Move::Command(side, n) => {
+                self.left[n] -= 1;
+                self.command(side, self.plan.commands[n].1)
+            }
+        }
     }
 
     /// Everything that an end wants and says.
@@ -496,6 +556,28 @@ impl Joined {
             .min()
     }
 
+    /// With every stream over and every byte read, the whole of the peer's limits is there again.
+    fn check_credit(&self) -> Result<(), String> {
+        let has_streams = |end: &End| end.machine.streams_held() > 3;
+        let is_idle = !has_streams(&self.client) && !has_streams(&self.server);
+        let is_counted = self.plan.flow_control.is_some();
+        if !is_counted || !is_idle || !self.is_quiet() {
+            return Ok(());
+        }
+        for end in [&self.client, &self.server] {
+            let Some(session) = end.session(true) else {
+                continue;
+            };
+            let mut machine = end.machine.clone();
+            for dir in [Dir::Bi, Dir::Uni] {
+                if let Err(OpenError::Blocked) = machine.open(session, dir) {
+                    return wrong(format!("nobody can ever open a {dir:?} stream again"));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn is_quiet(&self) -> bool {
         [&self.client, &self.server].iter().all(|end| {
             end.incoming
@@ -581,6 +663,7 @@ impl Joined {
                     let stream = StreamId::new(side, dir, index);
                     permit.bind(stream);
                     end.opened[usize::from(dir == Dir::Uni)] += 1;
+                    end.owners.insert(stream, session.unwrap());
                     end.writes.insert(stream);
                     if dir == Dir::Bi {
                         end.reads.insert(stream);
@@ -635,7 +718,8 @@ impl End {
     /// What the application is told of streams.
     fn hear(&mut self, event: &Event) -> Result<(), String> {
         match *event {
-            Event::StreamOpened { stream, .. } => {
+            Event::StreamOpened { session, stream } => {
+                self.owners.insert(stream, session);
                 if !self.told.insert(stream) {
                     return wrong(format!("{event:?} again"));
                 }
@@ -653,7 +737,8 @@ impl End {
                 }
             }
             Event::StreamReset { stream, .. } => {
-                if !self.reads.remove(&stream) {
+                let was_read = self.reads.remove(&stream);
+                if !was_read {
                     return wrong(format!("{event:?} is not read"));
                 }
             }
@@ -661,10 +746,11 @@ impl End {
                 self.writes.remove(&stream);
             }
             Event::SessionClosed { session, .. } => {
-                // Its streams are gone with it; there is one session at a time that has any.
-                let _ = session;
-                self.reads.clear();
-                self.writes.clear();
+                // Its streams are gone with it.
+                let owners = &self.owners;
+                self.reads.retain(|stream| owners[stream] != session);
+                self.writes.retain(|stream| owners[stream] != session);
+                self.owners.retain(|_, owner| *owner != session);
             }
             _ => {}
         }
@@ -722,60 +808,8 @@ impl World for Joined {
     }
 
     fn make(&mut self, step: &Move) -> Result<(), String> {
-        match *step {
-            Move::Arrive(side, stream) => {
-                let packet = self.end(side).incoming.next(stream).unwrap();
-                self.arrive(side, stream, packet)
-            }
-            Move::Overtake(side, stream) => {
-                let packet = self.end(side).incoming.overtake(stream).unwrap();
-                self.arrive(side, stream, packet)
-            }
-            Move::Stop(side, stream) => {
-                let end = self.end(side);
-                let code = end.incoming.stops.remove(&stream).unwrap();
-                if let Ok(session) = SessionId::try_from(stream) {
-                    end.application.facts(session).stop = Some(code);
-                }
-                self.tell(side, Input::StreamStopped { stream, code })
-            }
-            Move::Datagram(side) => {
-                let data = self.end(side).incoming.datagrams.pop_front().unwrap();
-                self.tell(side, Input::DatagramReceived { data })
-            }
-            Move::LoseDatagram(side) => {
-                self.end(side).incoming.datagrams.pop_front();
-                Ok(())
-            }
-            Move::Closed(side) => {
-                let reason = self.end(side).incoming.close.take().unwrap();
-                self.lose(side, reason)
-            }
-            Move::Cut(side) => {
-                self.cuts = self.cuts.saturating_sub(1);
-                self.lose(side, ConnectionLost::IdleTimeout)
-            }
-            Move::Take(side, stream) => {
-                let end = self.end(side);
-                let at = end
-                    .untaken
-                    .iter()
-                    .position(|&(id, ..)| id == stream)
-                    .unwrap();
-                let (stream, data, fin) = end.untaken.remove(at);
-                self.perform(side, Action::Write { stream, data, fin })
-            }
-            Move::Wait => {
-                if !self.is_quiet() {
-                    self.waits = self.waits.saturating_sub(1);
-                }
-                self.wait()
-            }
-            Move::Command(side, n) => {
-                self.left[n] -= 1;
-                self.command(side, self.plan.commands[n].1)
-            }
-        }
+        self.move_on(step)?;
+        self.check_credit()
     }
 
     fn rest(&self) -> Result<(), String> {
@@ -801,24 +835,6 @@ impl World for Joined {
             let held = ours.machine.streams_held();
             if held != 2 || !ours.machine.is_settled() {
                 return wrong(format!("{held} streams are held of nothing"));
-            }
-        }
-        // With every stream over and every byte read, the whole of the peer's limits is there again.
-        for (side, end) in [(Client, &self.client), (Server, &self.server)] {
-            let mut machine = end.machine.clone();
-            let peer = if side == Client {
-                &self.server
-            } else {
-                &self.client
-            };
-            let is_idle = machine.streams_held() <= 3 && peer.machine.streams_held() <= 3;
-            let Some(session) = machine.sessions().next().filter(|_| is_idle) else {
-                continue;
-            };
-            for dir in [Dir::Bi, Dir::Uni] {
-                if let Err(OpenError::Blocked) = machine.open(session, dir) {
-                    return wrong(format!("{side:?} can never open a stream again"));
-                }
             }
         }
         Ok(())

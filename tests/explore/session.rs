@@ -152,7 +152,7 @@ impl Alone {
         ]
     }
 
-    fn input(&mut self, step: &Move) -> Option<Input> {
+    fn input(&self, step: &Move) -> Option<Input> {
         Some(match *step {
             Move::Body(_, data) => Input::Body {
                 data: Bytes::from_static(data),
