@@ -412,6 +412,7 @@ impl Joined {
     }
 
     fn perform(&mut self, side: Side, action: Action) -> Result<(), String> {
+        let prompt = self.waits == self.plan.waits;
         let (end, peer) = self.ends(side);
         if !end.is_live() {
             return wrong(format!("{action:?} without QUIC"));
@@ -429,6 +430,15 @@ impl Joined {
             }
             Action::StopSending { stream, .. } => {
                 end.reads.remove(stream);
+                let told = SessionId::try_from(*stream)
+                    .ok()
+                    .and_then(|session| end.application.sessions.get(&session));
+                let is_close = told.is_some_and(|told| told.opened && told.facts.closed.is_some());
+                let aborted =
+                    told.is_some_and(|told| told.facts.stop.or(told.facts.reset).is_some());
+                if prompt && peer.is_live() && is_close && !aborted {
+                    return wrong(format!("{action:?} outruns the capsule"));
+                }
                 None
             }
             Action::CloseConnection { code, .. } => {
