@@ -25,6 +25,7 @@ mod network;
 mod pair;
 mod search;
 mod session;
+mod states;
 
 use search::{World, explore};
 use webtransport_session::Side;
