@@ -37,7 +37,7 @@ pub use violation::Violation;
 /// assert_eq!(reason.label(), "peer-close");
 /// assert_eq!(reason.to_string(), "closed by the peer with code 7: \"bye\"");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CloseReason {
     /// The peer ended it in order (draft §6).
     Peer {
@@ -325,7 +325,7 @@ fn quote(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 }
 
 /// How the peer ended a session in order. Both mean the same (draft §6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseVia {
     /// With a WT_CLOSE_SESSION capsule.
     Capsule,
@@ -334,7 +334,7 @@ pub enum CloseVia {
 }
 
 /// How the peer broke a session off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AbortedBy {
     /// RESET_STREAM on the CONNECT stream.
     Reset,
@@ -345,7 +345,7 @@ pub enum AbortedBy {
 }
 
 /// One of the two ends of the session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Endpoint {
     /// This end.
@@ -355,7 +355,7 @@ pub enum Endpoint {
 }
 
 /// A deadline of ours that passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Deadline {
     /// [`Deadlines::request`](crate::Deadlines::request): at a client the server did not answer,
     /// at a server our application did not.

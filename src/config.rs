@@ -24,7 +24,7 @@ use crate::CloseMessage;
 /// let shared = Arc::new(config);
 /// # assert!(!shared.close_unsupported);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[non_exhaustive]
@@ -79,7 +79,7 @@ pub struct Config {
 /// is not wanted or a peer that opens stream after stream, the connection is closed with
 /// H3_EXCESSIVE_LOAD. So it is when in one second more than 1024 things happen that cost the peer
 /// nothing: empty and unknown frames, refused requests, cancelled streams.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[non_exhaustive]
@@ -159,7 +159,7 @@ impl Default for Limits {
 /// How long things may take, on the caller's clock.
 ///
 /// Where a deadline is an `Option`, `None` waits for ever. Zero means at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[non_exhaustive]
@@ -213,7 +213,7 @@ impl Default for Deadlines {
 ///
 /// A server whose TLS takes 0-RTT must not lower these while clients hold its session tickets (§3.2):
 /// they leave with H3_SETTINGS_ERROR.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct FlowControl {
@@ -223,9 +223,9 @@ pub struct FlowControl {
     /// The bytes that a peer had sent on a stream before it was reset or stopped count only where
     /// the QUIC stack tells the final size. Else as much is given back for such a stream as may have
     /// been sent on it: a [`stream_receive_window`](Transport::stream_receive_window) if we stopped
-    /// it, and if the peer reset it at most what is left of this limit. So a session can become too
-    /// generous, but never stuck. The same is true of streams that end before they name their
-    /// session, where QUIC has no RESET_STREAM_AT: each session allows one more.
+    /// it, and if the peer reset it at most this limit, or what is left of it. So a session can
+    /// become too generous, but never stuck. The same is true of streams that end before they name
+    /// their session, where QUIC has no RESET_STREAM_AT: each session allows one more.
     pub max_data: u64,
     /// Bidirectional streams that are open at a time. At most 2^60.
     pub max_streams_bidi: u64,
@@ -288,7 +288,7 @@ impl Dialect {
 /// let browsers = Dialects::only(Dialect::Draft02).with(Dialect::Draft07);
 /// assert_ne!(browsers, Dialects::ALL);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Dialects(u8);
 
 impl Dialects {
@@ -343,7 +343,7 @@ impl<'de> serde::Deserialize<'de> for Dialects {
 ///
 /// Most stacks cannot tell everything: only a known [`Support::No`] ever fails set-up. How to find
 /// each out is in the chapter of [`host`](crate::host#what-the-stack-can-do).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Transport {
@@ -385,7 +385,7 @@ impl Transport {
 }
 
 /// Whether something can be relied on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Support {
     /// It is there.

@@ -28,7 +28,7 @@ use crate::{
 /// let input = Input::StreamData { stream, data: Bytes::from_static(b"\0\0"), fin: false };
 /// assert_eq!(input, input.clone());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Input {
     /// The next bytes of a stream, in order, and whether the stream ends with them. The FIN may
@@ -117,7 +117,7 @@ pub enum Input {
 /// An action on a stream that QUIC does not know any more is to be skipped, except that a
 /// [`Write`](Self::Write) is always answered. Errors of the stack are to be ignored: what they mean
 /// is fed as a fact of its own. More is in the chapter of [`host`](crate::host#the-actions).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Write protocol bytes, until QUIC has them all or refuses, then perhaps FIN. Answer with
     /// [`Input::Written`], at once or later: no second `Write` for this stream comes before the
@@ -166,7 +166,7 @@ pub enum Action {
 }
 
 /// What happened, for the application. 64 bytes at most.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Event {
     /// The peer's SETTINGS are in: a client may `connect`.
@@ -302,7 +302,7 @@ impl Event {
 
 /// What `poll` gives: something to do on QUIC, or something to tell the application.
 #[must_use]
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// For the host.
     Action(Action),
@@ -311,7 +311,7 @@ pub enum Output {
 }
 
 /// What both sides' SETTINGS agreed on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Negotiated {
     /// The dialect of the sessions to come. `None` at a server whose client announces nothing, as
@@ -322,7 +322,7 @@ pub struct Negotiated {
 }
 
 /// What a peer lacks to carry sessions (draft §3.1). Reported is the first missing, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Requirement {
     /// Its SETTINGS announce no WebTransport of any draft.

@@ -7,7 +7,11 @@ mod protocol;
 #[cfg(feature = "serde")]
 mod serde;
 
-use std::{borrow::Cow, time::Duration};
+use std::{
+    borrow::Cow,
+    hash::{Hash, Hasher},
+    time::Duration,
+};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header,
@@ -61,6 +65,14 @@ pub struct Request {
     pub headers: HeaderMap,
     /// Server: the dialect in which it was asked. Without effect at a client.
     pub dialect: Option<Dialect>,
+}
+
+/// Of the headers their number.
+impl Hash for Request {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.uri, &self.origin, &self.protocols).hash(state);
+        (self.protocol_required, self.headers.len()).hash(state);
+    }
 }
 
 impl Request {
@@ -274,6 +286,13 @@ pub struct Response {
     pub headers: HeaderMap,
 }
 
+/// Of the headers their number.
+impl Hash for Response {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.protocol, self.headers.len()).hash(state);
+    }
+}
+
 impl Response {
     /// Chooses one of the protocols that the client offered.
     pub fn protocol(mut self, chosen: Protocol) -> Self {
@@ -304,6 +323,13 @@ pub struct Rejection {
     /// The fields with it. Those that [`Request::headers`] excludes are left out when sent.
     #[cfg_attr(feature = "serde", serde(with = "self::serde::headers"))]
     pub headers: HeaderMap,
+}
+
+/// Of the headers their number.
+impl Hash for Rejection {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.status, self.headers.len()).hash(state);
+    }
 }
 
 impl Rejection {

@@ -1,7 +1,7 @@
 //! Counts of what was absorbed without an event.
 
 /// What was absorbed and refused, for a metrics page.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Stats {
     /// Datagrams of sessions that were gone, refused, never requested, or over a limit.

@@ -65,6 +65,37 @@ impl<K: Copy + Eq + Ord + Hash, V> Table<K, V> {
     }
 }
 
+#[cfg(feature = "testing")]
+impl<K: Copy + Eq + Ord + Hash, V> Table<K, V> {
+    pub(crate) fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    /// In no order.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.map.values_mut()
+    }
+}
+
+#[cfg(feature = "testing")]
+impl<K: Eq + Hash, V: PartialEq> PartialEq for Table<K, V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.map == other.map
+    }
+}
+
+#[cfg(feature = "testing")]
+impl<K: Eq + Hash, V: Eq> Eq for Table<K, V> {}
+
+#[cfg(feature = "testing")]
+impl<K: Copy + Eq + Ord + Hash, V: Hash> Hash for Table<K, V> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for id in self.ids() {
+            (id, self.map.get(&id)).hash(state);
+        }
+    }
+}
+
 /// A multiplication spreads ids that follow each other over all bits; a turn brings the best of them
 /// to where the map looks.
 #[derive(Clone, Copy, Debug, Default)]

@@ -40,8 +40,11 @@ impl Ends {
         for side in [Side::Client, Side::Server] {
             let now = self.now;
             let control = StreamId::new(side, Dir::Uni, 0);
-            self.end(side)
-                .start(now, control, Transport::new(Support::Yes));
+            let end = self.end(side);
+            end.start(now, Transport::new(Support::Yes));
+            if let Some(permit) = end.protocol_stream() {
+                permit.bind(control);
+            }
         }
         self.exchange();
     }

@@ -103,7 +103,10 @@ fn start(ends: &mut Ends, is_client: bool) -> Bytes {
         true => (&mut ends.client, 2),
         false => (&mut ends.server, 3),
     };
-    end.start(ends.now, control.into(), Transport::new(Support::Yes));
+    end.start(ends.now, Transport::new(Support::Yes));
+    if let Some(permit) = end.protocol_stream() {
+        permit.bind(control.into());
+    }
     let Some(Output::Action(Action::Write { stream, data, fin })) = end.poll() else {
         panic!("SETTINGS come first");
     };

@@ -21,7 +21,7 @@ use crate::wire::error_code as code;
 /// assert_eq!(lost.to_string(), "closed by the peer with code 0x100: \"bye\"");
 /// assert_eq!(lost.label(), "peer-connection-close");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ConnectionLost {
     /// The peer's HTTP/3 or application closed it: CONNECTION_CLOSE of type 0x1d.
@@ -202,7 +202,7 @@ impl From<quinn_proto::ConnectionError> for ConnectionLost {
 /// assert_eq!(Http3Error::MissingSettings.to_string(), "H3_MISSING_SETTINGS (0x10a)");
 /// assert_eq!(Http3Error::MissingSettings.section(), "RFC 9114 §6.2.1");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Http3Error {

@@ -19,7 +19,7 @@ use super::Violation;
 /// assert_eq!(message.to_string(), r"bye\n");
 /// assert_eq!(CloseMessage::from("x".repeat(2000)).len(), CloseMessage::MAX_LEN);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CloseMessage(Bytes);
 
 impl CloseMessage {

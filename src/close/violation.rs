@@ -17,7 +17,7 @@ use crate::wire::error_code::{
 /// assert_eq!(violation.to_string(), "close message longer than 1024 bytes");
 /// assert_eq!((violation.code(), violation.section()), (0x10e, "draft §6"));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Violation {

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use crate::{Dir, Limits, SessionId, StreamId};
 
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct Buffered {
     /// Parked streams whose session was not requested yet.
     orphans: BTreeSet<(SessionId, StreamId)>,
@@ -27,12 +28,14 @@ pub(super) struct Buffered {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "testing", derive(PartialEq, Eq, Hash))]
 pub(super) struct Forsaken {
     pub(super) bidi: u32,
     pub(super) uni: u32,
 }
 
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 struct Datagram {
     session: SessionId,
     payload: Bytes,
@@ -152,6 +155,13 @@ impl Buffered {
         self.forget(&expired);
         self.give_back();
         u64::try_from(expired.len()).unwrap_or(u64::MAX)
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) fn set_back(&mut self, by: std::time::Duration) {
+        for datagram in &mut self.datagrams {
+            datagram.since = crate::session::set_back(datagram.since, by);
+        }
     }
 
     /// What many datagrams needed is not kept for none.

@@ -8,6 +8,7 @@ use std::{collections::BTreeSet, time::Instant};
 use crate::StreamId;
 
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct Deadlines {
     queue: BTreeSet<(Instant, StreamId)>,
 }
@@ -44,6 +45,14 @@ impl Deadlines {
         }
         self.queue.pop_first();
         Some(stream)
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) fn set_back(&mut self, by: std::time::Duration) {
+        self.queue = std::mem::take(&mut self.queue)
+            .into_iter()
+            .map(|(at, stream)| (crate::session::set_back(at, by), stream))
+            .collect();
     }
 
     pub(super) fn clear(&mut self) {

@@ -40,11 +40,20 @@ pub(crate) enum Asked {
 
 /// A CONNECT for a session, before its dialect is known.
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq))]
 pub(crate) struct Wanted {
     pub(crate) token: Bytes,
     uri: Uri,
     origin: Option<HeaderValue>,
     headers: HeaderMap,
+}
+
+/// Of the headers their number: the rest tells requests apart well enough.
+#[cfg(feature = "testing")]
+impl std::hash::Hash for Wanted {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (&self.token, &self.uri, &self.origin, self.headers.len()).hash(state);
+    }
 }
 
 /// A response, as a client read it.

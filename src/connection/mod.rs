@@ -24,6 +24,8 @@ mod resumption;
 pub(crate) mod seen;
 mod sessions;
 mod slot;
+#[cfg(feature = "testing")]
+mod states;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -81,6 +83,7 @@ use slot::{ConnectStream, Slot};
 /// [`SessionId`] is unique within one connection only: the first is 0 on each. Key your players by
 /// connection *and* session.
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub struct Connection {
     side: Side,
     config: Arc<Config>,
@@ -129,6 +132,7 @@ pub struct Connection {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 enum Phase {
     Running,
     /// `shutdown` waits for the peer, at most so long.
@@ -140,6 +144,7 @@ enum Phase {
 
 /// Which of the peer's critical streams are open.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 struct Critical {
     control: bool,
     encoder: bool,
@@ -148,6 +153,7 @@ struct Critical {
 }
 
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 struct GoAway {
     /// We sent it.
     sent: bool,
@@ -157,6 +163,7 @@ struct GoAway {
 
 /// What was refused, so that its being possible again must be told.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 struct Refused {
     bi: bool,
     uni: bool,

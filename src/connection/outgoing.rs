@@ -6,6 +6,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct Outgoing {
     /// Offered to QUIC, or what it left of that.
     front: Bytes,
@@ -17,6 +18,7 @@ pub(super) struct Outgoing {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 enum State {
     /// Nothing to write.
     #[default]

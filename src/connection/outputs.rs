@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue};
 use crate::{Action, CloseReason, Event, Limits, StreamId};
 
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct Outputs {
     actions: VecDeque<Queued>,
     events: VecDeque<Event>,
@@ -17,6 +18,7 @@ pub(super) struct Outputs {
 }
 
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) enum Queued {
     Write(StreamId),
     Action(Action),

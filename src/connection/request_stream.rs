@@ -26,6 +26,7 @@ pub(crate) enum Item {
 }
 
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(crate) struct Frames {
     reader: Reader,
     collect: Collect,
@@ -36,6 +37,7 @@ pub(crate) struct Frames {
 
 /// What the payload that is being read belongs to.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "testing", derive(PartialEq, Eq, Hash))]
 enum Payload {
     Head,
     Body,

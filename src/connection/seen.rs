@@ -10,11 +10,13 @@ use std::collections::BTreeSet;
 use crate::{Dir, Side, StreamId, wire::varint};
 
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(crate) struct Seen {
     kinds: [Kind; 4],
 }
 
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 struct Kind {
     /// Everything below has been seen, the gaps excepted.
     next: u64,

@@ -422,8 +422,10 @@ impl Connection {
         self.with_session(session, |connect, now| {
             connect.protocols = Vec::new();
             connect.response = Some(Box::new(response));
-            connect.session.open(now);
+            connect.session.open_unread(now);
         });
+        // What was parked is with the application now, and no end in here can take it away.
+        self.with_session(session, |connect, _| connect.session.read_held());
         // What was not wanted before the answer is now.
         if self.wants(session.connect_stream()) {
             self.out.action(Action::Read {

@@ -15,6 +15,7 @@ use crate::{
 };
 
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) enum Slot {
     /// The peer's; its first bytes do not yet say what it is.
     Preamble(Preamble),
@@ -48,6 +49,7 @@ impl Slot {
 
 /// The first varints of a peer's stream.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct Preamble {
     /// The stream type or the first frame type.
     pub(super) kind: Option<u64>,
@@ -59,6 +61,7 @@ pub(super) struct Preamble {
 }
 
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct PeerControl {
     pub(super) reader: Reader,
     pub(super) collect: Collect,
@@ -73,11 +76,13 @@ pub(super) struct PeerControl {
 
 /// The peer's QPACK decoder stream: how far into a Stream Cancellation it is.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct DecoderStream {
     pub(super) continues: bool,
 }
 
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct RequestStream {
     pub(super) frames: Frames,
     pub(super) phase: RequestPhase,
@@ -87,6 +92,7 @@ pub(super) struct RequestStream {
 }
 
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) enum RequestPhase {
     /// Its HEADERS are not complete.
     Head,
@@ -98,6 +104,7 @@ pub(super) enum RequestPhase {
 
 /// A CONNECT before the SETTINGS.
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct Held {
     pub(super) wanted: Box<Wanted>,
     pub(super) body: BytesMut,
@@ -105,6 +112,7 @@ pub(super) struct Held {
 }
 
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct ConnectStream {
     pub(super) session: Session,
     pub(super) frames: Frames,
@@ -122,6 +130,7 @@ pub(super) struct ConnectStream {
 }
 
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct DataStream {
     pub(super) session: SessionId,
     /// Bytes of the peer's half that are no payload.
@@ -137,6 +146,7 @@ pub(super) struct DataStream {
 
 /// What our half waits to do behind bytes that QUIC has not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub(super) enum Ending {
     None,
     Finish,
@@ -145,6 +155,7 @@ pub(super) enum Ending {
 
 /// What reached a data stream before its session was open.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct Parked {
     pub(super) bytes: BytesMut,
     pub(super) fin: bool,
@@ -158,6 +169,7 @@ pub(super) struct Parked {
 
 /// The peer's reset of a stream.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "testing", derive(PartialEq, Eq, Hash))]
 pub(super) struct Reset {
     pub(super) code: u64,
     /// How much payload was sent, where the stack tells.

@@ -21,7 +21,7 @@ use crate::InvalidProtocol;
 /// assert_eq!(Protocol::try_from("jeu-d'été"), Err(InvalidProtocol));
 /// # Ok::<(), InvalidProtocol>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Protocol(Box<str>);
 
 impl Protocol {

@@ -9,6 +9,7 @@ use super::{Action, Outbox, state::Parting};
 
 /// The CONNECT stream as this side sees it.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "testing", derive(PartialEq, Eq, Hash))]
 pub(super) struct ConnectStream {
     send: SendHalf,
     /// The peer may still send on its half.
@@ -20,6 +21,7 @@ pub(super) struct ConnectStream {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 enum SendHalf {
     Open,
     Finished,

@@ -92,13 +92,13 @@ impl Session {
         }
     }
 
-    /// The peer ended a stream, and nobody knows how much it had sent: nor can that be more than the
-    /// limit has left.
+    /// The peer ended a stream, and nobody knows how much it had sent: not more than QUIC let it, nor
+    /// than the limit has left. Without a bound of its own the limit would double with each reset.
     fn release_lost(&mut self) {
         if let Some(flow) = &mut self.flow {
             let data = &mut flow.received.data;
             let window = self.terms.transport.stream_receive_window;
-            data.give(window.min(data.unused()));
+            data.give(window.min(data.lost()));
         }
     }
 

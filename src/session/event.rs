@@ -7,7 +7,7 @@ use crate::{CloseReason, ConnectionLost, Dir, StreamId};
 /// A fact about one session, as your HTTP/3 saw it.
 ///
 /// Never fails; facts about unknown or finished streams are absorbed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[expect(
     clippy::exhaustive_enums,
@@ -93,7 +93,7 @@ pub enum Input {
 }
 
 /// What to do on HTTP/3 and QUIC.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "deliberate: a host that ignores one is wrong"
@@ -140,7 +140,7 @@ pub enum Action {
 }
 
 /// What happened to the session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Event {
     /// The session is established.
@@ -190,7 +190,7 @@ pub enum Event {
 
 /// One thing that came out of [`Session::poll`](super::Session::poll).
 #[must_use]
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "deliberate: there is no third kind"

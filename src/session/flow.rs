@@ -12,6 +12,7 @@ pub(super) const MAX_STREAMS: u64 = 1 << 60;
 const MAX_DATA: u64 = (1 << 62) - 1;
 
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct Flow {
     pub(super) received: Windows,
     pub(super) sent: Allowances,
@@ -19,6 +20,7 @@ pub(super) struct Flow {
 
 /// What we allow the peer.
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct Windows {
     pub(super) data: Window,
     bidi: Window,
@@ -27,6 +29,7 @@ pub(super) struct Windows {
 
 /// What the peer allows us.
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct Allowances {
     pub(super) data: Allowance,
     bidi: Allowance,
@@ -35,6 +38,7 @@ pub(super) struct Allowances {
 
 /// A limit of ours that moves on as the peer's use of it is over and done with.
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct Window {
     /// How far the limit stays ahead of what was given back.
     size: u64,
@@ -49,6 +53,7 @@ pub(super) struct Window {
 
 /// A limit of the peer's.
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct Allowance {
     limit: u64,
     used: u64,
@@ -114,6 +119,12 @@ impl Window {
     /// What the peer may still use, and may have used without our having seen it.
     pub(super) fn unused(&self) -> u64 {
         self.limit.saturating_sub(self.used)
+    }
+
+    /// How much to give back where nobody knows what was used. All that went unseen so far fits into
+    /// what is left of the limit, and all but `size` of that was given back before.
+    pub(super) fn lost(&self) -> u64 {
+        self.unused().min(self.size)
     }
 
     /// So much of it is over and done with.

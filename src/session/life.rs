@@ -57,9 +57,21 @@ impl Session {
         for payload in std::mem::take(&mut self.early).payloads {
             self.tell_datagram(payload);
         }
-        // §3.2: "Bytes received before the server sends the response are processed once the
-        // session is accepted or discarded if the session is rejected."
-        self.read_capsules(held);
+        if !held.is_empty() {
+            self.body = Body::Held(held.into());
+        }
+    }
+
+    /// What came before the answer: told after the opening and all that waited for it.
+    ///
+    /// §3.2: "Bytes received before the server sends the response are processed once the session is
+    /// accepted or discarded if the session is rejected."
+    pub(crate) fn read_held(&mut self) {
+        if let (State::Open, Body::Held(held)) = (self.state, &mut self.body) {
+            let held = std::mem::take(held).freeze();
+            self.body = Body::Capsules;
+            self.read_capsules(held);
+        }
     }
 
     fn become_stopped(&mut self) {

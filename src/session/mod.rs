@@ -56,6 +56,8 @@ mod permit;
 #[cfg(feature = "trace")]
 mod recording;
 mod state;
+#[cfg(feature = "testing")]
+mod states;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -85,6 +87,8 @@ use bytes::{Bytes, BytesMut};
 
 pub use event::{Action, Event, Input, Output};
 pub use permit::{DatagramPermit, OpenPermit, SendCredit, StreamHeader};
+#[cfg(feature = "testing")]
+pub(crate) use states::set_back;
 
 use crate::{
     CloseMessage, Config, DatagramError, Dialect, Dir, Endpoint, FlowControl, OpenError, Rejection,
@@ -97,7 +101,7 @@ use state::{Fact, State};
 use streams::Streams;
 
 /// What both sides' SETTINGS agreed on, as your HTTP/3 saw them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 #[non_exhaustive]
@@ -128,6 +132,7 @@ impl Terms {
 /// Feed it with [`handle`](Self::handle), ask [`poll`](Self::poll) until it gives `None`, and drop
 /// it when [`is_drained`](Self::is_drained).
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub struct Session {
     id: SessionId,
     side: Side,
@@ -170,6 +175,7 @@ pub struct Session {
 
 /// What becomes of the bytes on the CONNECT stream.
 #[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 enum Body {
     /// Kept until the answer.
     Held(BytesMut),
@@ -183,6 +189,7 @@ enum Body {
 
 /// Something that is said at most once, and not before the session is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 enum Once {
     Unsaid,
     Owed,
@@ -191,12 +198,14 @@ enum Once {
 
 /// Datagrams that overtook the answer (§4.6).
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 struct EarlyDatagrams {
     payloads: Vec<Bytes>,
     bytes: usize,
 }
 
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 struct Outbox {
     actions: VecDeque<Action>,
     events: VecDeque<Event>,
@@ -287,6 +296,14 @@ impl Session {
     pub fn open(&mut self, now: Instant) {
         self.tick(now);
         record!(self, SessionStep::Open);
+        self.open_unread(now);
+        self.read_held();
+    }
+
+    /// Without what came before the answer, for which the caller has to call
+    /// [`read_held`](Self::read_held): an end in there is to find everything told.
+    pub(crate) fn open_unread(&mut self, now: Instant) {
+        self.tick(now);
         match self.connect.stopped {
             Some(code) if code != error_code::WT_SESSION_GONE => {
                 self.apply(Fact::AcceptedStopped { code });

@@ -10,6 +10,7 @@ use crate::{
 
 /// Where a session is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub(super) enum State {
     /// The CONNECT is out, or in, and not answered.
     Requested,

@@ -11,6 +11,7 @@ use crate::{
 };
 
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct Streams {
     live: Table<StreamId, Stream>,
     /// What became of the peer's use of its limits since it was last asked for.
@@ -19,6 +20,7 @@ pub(super) struct Streams {
 
 /// What the peer may use anew, where there is flow control.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub(super) struct Released {
     /// Streams of the peer's that are over.
     pub(super) bidi: u64,
@@ -28,6 +30,7 @@ pub(super) struct Released {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "testing", derive(PartialEq, Eq, Hash))]
 struct Stream {
     send: SendHalf,
     receive: ReceiveHalf,
@@ -45,6 +48,7 @@ struct Stream {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 enum SendHalf {
     Open,
     /// The peer asked to stop, and got its reset.
@@ -55,6 +59,7 @@ enum SendHalf {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 enum ReceiveHalf {
     Open,
     Reset { code: u64 },

@@ -66,6 +66,34 @@ impl<S: Calls> Recorder<S> {
     }
 }
 
+/// A copy records nothing until it is told to.
+#[cfg(feature = "testing")]
+impl<S> Clone for Recorder<S> {
+    fn clone(&self) -> Self {
+        Self {
+            is_on: false,
+            origin: self.origin,
+            records: Vec::new(),
+        }
+    }
+}
+
+/// Two machines that differ in what was recorded of them only are the same.
+#[cfg(feature = "testing")]
+impl<S> PartialEq for Recorder<S> {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+#[cfg(feature = "testing")]
+impl<S> Eq for Recorder<S> {}
+
+#[cfg(feature = "testing")]
+impl<S> std::hash::Hash for Recorder<S> {
+    fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
+}
+
 impl Recorder {
     /// Keeps what becomes of a credit, or that there was none.
     pub(crate) fn credit<'a>(

@@ -61,6 +61,7 @@ pub(crate) fn flow(kind: FlowKind, value: u64) -> Bytes {
 
 /// What a flow control capsule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub(crate) enum FlowKind {
     MaxData,
     MaxStreams(Dir),
@@ -115,6 +116,7 @@ pub(crate) struct Rules {
 
 /// What becomes of the payload that is being read.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "testing", derive(PartialEq, Eq, Hash))]
 enum Fate {
     Ignore,
     Drain,
@@ -127,6 +129,7 @@ enum Fate {
 
 /// Reads capsules from any chunks. Holds at most one close message or datagram.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "testing", derive(PartialEq, Eq, Hash))]
 pub(crate) struct Decoder {
     reader: Reader,
     collect: Collect,

@@ -28,6 +28,7 @@ pub(crate) const INITIAL_MAX_STREAMS_BIDI: u64 = 0x2b65;
 
 /// What a peer's SETTINGS say. 0 is the default where it means the same as absence; elsewhere `None` is absence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub(crate) struct Settings {
     pub(crate) max_field_section_size: Option<u64>,
     /// 0 or 1.

@@ -15,6 +15,7 @@ pub(crate) enum Part {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "testing", derive(PartialEq, Eq, Hash))]
 enum State {
     Kind(Partial),
     Len { kind: u64, len: Partial },
@@ -23,6 +24,7 @@ enum State {
 
 /// Splits a byte stream into parts.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "testing", derive(PartialEq, Eq, Hash))]
 pub(crate) struct Reader {
     state: State,
 }
@@ -103,6 +105,7 @@ impl Reader {
 ///
 /// The caller has checked the length: it holds up to twice what was pushed.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "testing", derive(PartialEq, Eq, Hash))]
 pub(crate) struct Collect {
     pieces: Vec<u8>,
 }

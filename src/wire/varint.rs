@@ -52,6 +52,7 @@ pub(crate) fn get(bytes: &[u8]) -> Option<(u64, usize)> {
 
 /// One integer after another, each assembled over any chunks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub(crate) struct Partial {
     value: u64,
     missing: u8,

@@ -11,6 +11,8 @@
 
 mod chunking;
 mod misuse;
+mod model;
+mod reference;
 #[path = "../endings/support.rs"]
 #[allow(dead_code, reason = "shared with the tests of the endings")]
 mod support;

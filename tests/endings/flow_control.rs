@@ -545,6 +545,26 @@ fn what_nobody_knows_of_a_reset_or_stopped_stream_is_given_back_too_generously()
     });
 }
 
+/// Found by exploration: the limit doubled with each reset, and soon was none.
+#[test]
+fn resets_of_unknown_size_add_one_window_each() {
+    both_roles(|side| {
+        let (mut rig, session) = open(side, FlowControl::new(10, 9, 9), ROOMY);
+        for (n, limit) in [(0, 20), (1, 30), (2, 40), (3, 50)] {
+            let stream = rig.peer_uni(n);
+            rig.peer_opens(stream, session, b"");
+            rig.drain();
+            rig.peer_resets(stream, WT_SESSION_GONE);
+            let limit = capsule(MAX_DATA, limit);
+            let outputs = rig.outputs();
+            let said = outputs.iter().any(|output| {
+                matches!(output, Output::Action(Action::Write { data, .. }) if data.starts_with(&limit))
+            });
+            assert!(said, "{outputs:?}");
+        }
+    });
+}
+
 #[test]
 fn streams_and_data_before_the_answer_are_counted_and_given_back_after_it() {
     let limits = FlowControl::new(8, 5, 1);

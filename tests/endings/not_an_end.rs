@@ -741,6 +741,34 @@ fn n06_body_before_the_answer_is_read_after_it() {
     assert_eq!(outputs[1..], expected[1..]);
 }
 
+/// Found by a model: the stream was announced, and what it had brought was lost.
+#[test]
+fn n11_what_a_parked_stream_brought_is_told_before_an_end_that_came_too_early() {
+    let (mut rig, session) = Rig::requested(Side::Server);
+    let stream = rig.peer_uni(0);
+    rig.peer_opens(stream, session, b"last words");
+    rig.feed(CONNECT, &close_frame(4242, b"bye-bye"));
+    rig.connection
+        .accept(rig.now, session, Response::default())
+        .unwrap();
+    let data = Event::StreamData {
+        session,
+        stream,
+        data: "last words".into(),
+        fin: false,
+    };
+    let expected = [
+        opened(session),
+        Output::Event(Event::StreamOpened { session, stream }),
+        Output::Event(data),
+        closed(session, by_capsule(4242, "bye-bye")),
+    ];
+    let mut outputs = rig.outputs();
+    outputs.retain(|output| matches!(output, Output::Event(_)));
+    assert_eq!(outputs, expected);
+    rig.is_over(session);
+}
+
 #[test]
 fn n06_body_is_dropped_with_a_rejection() {
     let (mut rig, session) = Rig::requested(Side::Server);
