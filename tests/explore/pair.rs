@@ -569,7 +569,8 @@ impl Joined {
     fn check_credit(&self) -> Result<(), String> {
         let has_streams = |end: &End| end.machine.streams_held() > 3;
         let is_idle = !has_streams(&self.client) && !has_streams(&self.server);
-        let is_counted = self.plan.flow_control.is_some();
+        let is_live = self.client.is_live() && self.server.is_live();
+        let is_counted = self.plan.flow_control.is_some() && is_live;
         if !is_counted || !is_idle || !self.is_quiet() {
             return Ok(());
         }
