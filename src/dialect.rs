@@ -33,24 +33,37 @@ pub(crate) enum ProtocolRule {
 }
 
 impl Dialect {
-    /// The `:protocol` of its CONNECT.
-    pub(crate) const fn token(self) -> &'static str {
+    /// The `:protocol` of its CONNECT (draft §3.2): for those with an HTTP/3 of their own.
+    #[must_use]
+    pub const fn token(self) -> &'static str {
         match self {
             Self::Draft02 | Self::Draft07 | Self::Draft14 => "webtransport",
             Self::Draft16 => "webtransport-h3",
         }
     }
 
-    /// The version header that its CONNECT carries.
-    pub(crate) const fn request_header(self) -> Option<(&'static str, &'static str)> {
+    /// The name and value of the version header that its CONNECT carries; only draft 02 has one.
+    #[must_use]
+    pub const fn request_header(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Draft02 => Some(("sec-webtransport-http3-draft02", "1")),
             Self::Draft07 | Self::Draft14 | Self::Draft16 => None,
         }
     }
 
-    /// The version header that its 2xx carries.
-    pub(crate) const fn response_header(self) -> Option<(&'static str, &'static str)> {
+    /// The name and value of the version header that its 2xx carries; only draft 02 has one.
+    ///
+    /// ```
+    /// use webtransport_session::Dialect;
+    ///
+    /// assert_eq!(
+    ///     Dialect::Draft02.response_header(),
+    ///     Some(("sec-webtransport-http3-draft", "draft02"))
+    /// );
+    /// assert_eq!(Dialect::Draft16.response_header(), None);
+    /// ```
+    #[must_use]
+    pub const fn response_header(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Draft02 => Some(("sec-webtransport-http3-draft", "draft02")),
             Self::Draft07 | Self::Draft14 | Self::Draft16 => None,

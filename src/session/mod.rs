@@ -93,12 +93,33 @@ pub(crate) use states::set_back;
 use crate::{
     CloseMessage, Config, DatagramError, Dialect, Dir, Endpoint, FlowControl, OpenError, Rejection,
     SendError, SessionId, Side, Stats, StreamClosed, StreamId, Support, Transport, Violation,
-    wire::{capsule, error_code},
+    wire::{capsule, datagram, error_code},
 };
 use close::ConnectStream;
 use flow::Flow;
 use state::{Fact, State};
 use streams::Streams;
+
+/// Whose a datagram is: the session that the whole payload of a QUIC DATAGRAM frame is for, and its
+/// own payload (RFC 9297 §2.1). What is sent a [`DatagramPermit`] encodes.
+///
+/// `None` where there is no session id in it: a connection error of type H3_DATAGRAM_ERROR.
+///
+/// ```
+/// use bytes::Bytes;
+/// use webtransport_session::session::split_datagram;
+///
+/// // Quarter stream id 1: stream 4.
+/// let (session, payload) = split_datagram(Bytes::from_static(b"\x01hello")).unwrap();
+/// assert_eq!((u64::from(session.connect_stream()), &payload[..]), (4, &b"hello"[..]));
+/// assert_eq!(split_datagram(Bytes::new()), None);
+/// ```
+#[must_use]
+pub fn split_datagram(data: Bytes) -> Option<(SessionId, Bytes)> {
+    let (stream, payload) = datagram::parse(data)?;
+    let session = SessionId::from_connect_stream(stream.into());
+    Some((session, payload))
+}
 
 /// What both sides' SETTINGS agreed on, as your HTTP/3 saw them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -542,6 +563,19 @@ impl Session {
         self.side
     }
 
+    /// It was answered with 2xx, and has not ended: streams and datagrams are delivered.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// Whether something may still come on this stream of the session. Deliver nothing of one where
+    /// it may not: we have stopped it, or it is over.
+    #[must_use]
+    pub fn is_receiving_on(&self, stream: StreamId) -> bool {
+        self.streams.is_receiving(stream)
+    }
+
     /// The reason has been given; the CONNECT stream may still owe something.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -576,10 +610,6 @@ impl Session {
 
     pub(crate) fn is_requested(&self) -> bool {
         self.state == State::Requested
-    }
-
-    pub(crate) fn is_open(&self) -> bool {
-        self.state == State::Open
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
@@ -638,10 +668,6 @@ impl Session {
 
     pub(crate) fn has_stream(&self, stream: StreamId) -> bool {
         self.streams.contains(stream)
-    }
-
-    pub(crate) fn is_receiving_on(&self, stream: StreamId) -> bool {
-        self.streams.is_receiving(stream)
     }
 
     /// Whether WT_CLOSE_SESSION was the last thing the peer may say on the CONNECT stream.

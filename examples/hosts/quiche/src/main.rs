@@ -14,7 +14,7 @@ use std::{
 
 use host_suite::{Application, Limit, Options, listening, orders};
 use mio::{Events, Interest, Poll, Token, Waker, net::UdpSocket};
-use webtransport_session::Side;
+use webtransport_session::{ConnectionLost, Side};
 
 use crate::endpoint::Endpoint;
 
@@ -23,7 +23,7 @@ const ORDERS: Token = Token(1);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::from_args()?;
-    host_suite::limits(&limits());
+    host_suite::limits(&limits(options.side));
     let mut poll = Poll::new()?;
     let waker = Waker::new(poll.registry(), ORDERS)?;
     let (sender, receiver) = mpsc::channel();
@@ -107,7 +107,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// What quiche cannot supply.
-fn limits() -> [Limit; 0] {
-    []
+fn limits(side: Side) -> Vec<Limit> {
+    match side {
+        Side::Server => Vec::new(),
+        Side::Client => vec![Limit::told(
+            "E43",
+            ConnectionLost::IdleTimeout,
+            "quiche knows the reset token of the first connection id alone: servers that hand out more \
+             are not heard",
+        )],
+    }
 }

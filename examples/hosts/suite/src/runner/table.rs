@@ -1,6 +1,9 @@
 //! The results as Markdown.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use webtransport_session::Side;
 
@@ -74,7 +77,7 @@ fn cell(client: &Host, server: &Host, results: &Results) -> String {
     text
 }
 
-/// By host, side and scenario: what was told instead, and why.
+/// By host and why: in which scenarios, and what was told instead.
 fn limits(out: &mut String, results: &Results) -> std::fmt::Result {
     let mut rows = BTreeMap::new();
     for one in &results.played {
@@ -86,30 +89,24 @@ fn limits(out: &mut String, results: &Results) -> std::fmt::Result {
                 Side::Client => &one.client,
                 Side::Server => &one.server,
             };
-            let key = (
-                host,
-                limit.scenario.as_str(),
-                limit.told.as_str(),
-                &limit.why,
-            );
-            let sides: &mut Vec<Side> = rows.entry(key).or_default();
-            if !sides.contains(side) {
-                sides.push(*side);
-            }
+            let (sides, scenarios): &mut (BTreeSet<_>, BTreeSet<_>) =
+                rows.entry((host, &limit.why, &limit.told)).or_default();
+            sides.insert(*side);
+            scenarios.insert(limit.scenario.as_str());
         }
     }
     if rows.is_empty() {
         return Ok(());
     }
     writeln!(out, "\n## What the stacks cannot supply\n")?;
-    writeln!(out, "| host | as | scenario | told instead | because |")?;
+    writeln!(out, "| host | as | scenarios | told instead | because |")?;
     writeln!(out, "|---|---|---|---|---|")?;
-    for ((host, scenario, told, why), mut sides) in rows {
-        sides.sort();
+    for ((host, why, told), (sides, scenarios)) in rows {
         let sides: Vec<_> = sides.iter().map(|side| format!("{side:?}")).collect();
         let sides = sides.join(", ").to_lowercase();
+        let scenarios = scenarios.into_iter().collect::<Vec<_>>().join(" ");
         let told = told.replace('|', "\\|");
-        writeln!(out, "| {host} | {sides} | {scenario} | {told} | {why} |")?;
+        writeln!(out, "| {host} | {sides} | {scenarios} | {told} | {why} |")?;
     }
     Ok(())
 }

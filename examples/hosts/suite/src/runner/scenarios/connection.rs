@@ -89,7 +89,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         id: "E44",
         title: "speaks no HTTP/3",
         actors: SERVER,
-        setup: |setup, _| setup.server_alpn = "nope",
+        setup: |setup, _| {
+            setup.server_alpn = "nope";
+            // A server that only falls silent is given up by then.
+            setup.idle = Duration::from_secs(4);
+        },
         play: |stage, _| {
             stage.enter()?;
             stage.connection_closed(Side::Client, ConnectionLost::HandshakeFailed)
@@ -99,7 +103,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         id: "E44.version",
         title: "speaks another version of QUIC",
         actors: SERVER,
-        setup: plain,
+        setup: |setup, _| setup.idle = Duration::from_secs(4),
         play: |stage, _| {
             stage.relay.refuse_versions();
             stage.enter()?;
