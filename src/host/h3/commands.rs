@@ -41,6 +41,8 @@ impl<C: Stack> Host<C> {
 
     /// GOAWAY, and a drain for each session; new sessions and new requests are refused, old ones go
     /// on. Nothing ends by itself after it: see [`shutdown`](Self::shutdown).
+    ///
+    /// A client that has announced sessions is sent the drains alone: Chromium crashes at a GOAWAY.
     pub fn go_away(&mut self) {
         if self.is_closed() {
             return;
@@ -85,6 +87,13 @@ impl<C: Stack> Host<C> {
         let Ok(from) = VarInt::from_u64(self.seen.next(Side::Client, Dir::Bi).into()) else {
             return;
         };
+        // As in `Connection`: Chromium, which has said that it speaks draft 02, crashes at one.
+        if let Some(Ok(Some(dialect))) = self.agreement {
+            if !dialect.takes_goaway() {
+                self.goaway.sent = Some(from);
+                return;
+            }
+        }
         // A few bytes on the control stream, which QUIC takes in one go. Were it blocked, the drains
         // and close capsules would say the same.
         let goaway = self.h3.inner.shutdown(&mut self.goaway.sent, from);
