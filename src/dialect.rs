@@ -4,6 +4,8 @@
 //! drafts, and peers are recognised by codepoints. The rest of the crate asks the questions that
 //! [`Dialect`] answers here and is blind to draft numbers.
 
+use std::time::Duration;
+
 use crate::{
     Config, Dialect, FlowControl, Requirement, Side, Support, Transport, wire::settings::Settings,
 };
@@ -91,6 +93,16 @@ impl Dialect {
     /// our close message, and the server is told nothing.
     pub(crate) const fn takes_goaway(self) -> bool {
         !matches!(self, Self::Draft02)
+    }
+
+    /// How long the connection is kept behind its last session, so that its clients tell that one's
+    /// end. To a page of Chromium (156) a CONNECTION_CLOSE that comes in the same moment as the close
+    /// capsule is the end, without our code and message: seen in 4 of 10.
+    pub(crate) const fn parting(self) -> Duration {
+        match self {
+            Self::Draft02 => Duration::from_millis(100),
+            Self::Draft07 | Self::Draft14 | Self::Draft16 => Duration::ZERO,
+        }
     }
 
     /// Draft 02 implies extended CONNECT; later ones announce it.

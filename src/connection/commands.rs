@@ -3,12 +3,12 @@
 //! Each records itself, does its part, and lets what follows happen. Here is only the surface; the
 //! work is in the files of the things themselves.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{ConnectPermit, Connection, OpenPermit, Phase, record, streams};
 use crate::{
     AnswerError, CloseMessage, ConnectError, DatagramError, Dir, OpenError, Rejection, Request,
-    Response, SendError, SessionId, StreamClosed, StreamId,
+    Response, SendError, SessionId, Side, StreamClosed, StreamId,
     session::{DatagramPermit, SendCredit},
 };
 
@@ -158,9 +158,16 @@ impl Connection {
         if self.phase != Phase::Running {
             return;
         }
+        let parting = match self.agreement {
+            Some(Ok(Some(dialect))) if self.side == Side::Server && self.live > 0 => {
+                dialect.parting()
+            }
+            _ => Duration::ZERO,
+        };
         // First of all: what follows may be one byte too many and end the connection.
         self.phase = Phase::Ending {
             until: self.now(now).checked_add(self.config.deadlines.linger),
+            parting: Some(parting),
         };
         self.send_goaway();
         for session in self.connect_streams() {

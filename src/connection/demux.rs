@@ -436,7 +436,7 @@ impl Connection {
         }
         let is_idle = self.idle_deadline().is_some_and(|at| at <= now);
         let is_overdue =
-            matches!(self.phase, Phase::Ending { until } if until.is_some_and(|at| at <= now));
+            matches!(self.phase, Phase::Ending { until, .. } if until.is_some_and(|at| at <= now));
         if is_idle || is_overdue {
             self.close_now();
         }

@@ -43,7 +43,10 @@ macro_rules! record {
 }
 use record;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 pub use permit::{ConnectPermit, OpenPermit, ProtocolStreamPermit};
 
@@ -138,6 +141,8 @@ enum Phase {
     /// `shutdown` waits for the peer, at most so long.
     Ending {
         until: Option<Instant>,
+        /// How long it waits besides, when the peer is through; `None` when it does.
+        parting: Option<Duration>,
     },
     Closed,
 }
@@ -342,7 +347,7 @@ impl Connection {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let ending = match self.phase {
-            Phase::Ending { until } => until,
+            Phase::Ending { until, .. } => until,
             Phase::Running => None,
             Phase::Closed => return None,
         };
@@ -477,8 +482,19 @@ impl Connection {
     /// shutdown that waited may be done.
     fn settle(&mut self) {
         self.note_backlog();
-        if matches!(self.phase, Phase::Ending { .. }) && self.is_settled() {
-            self.close_now();
+        if !self.is_ending() || !self.is_settled() {
+            return;
+        }
+        if let Phase::Ending { until, parting } = &mut self.phase {
+            match (parting.take(), self.now) {
+                (Some(parting), Some(now)) if !parting.is_zero() => {
+                    let at = now.checked_add(parting);
+                    *until = [at, *until].into_iter().flatten().min();
+                }
+                (Some(_), _) => self.close_now(),
+                // Until its time is over.
+                (None, _) => {}
+            }
         }
     }
 

@@ -19,7 +19,10 @@ impl Connection {
         self.deadlines.set_back(by);
         self.flood.set_back(by);
         self.buffered.set_back(by);
-        if let Phase::Ending { until: Some(at) } = &mut self.phase {
+        if let Phase::Ending {
+            until: Some(at), ..
+        } = &mut self.phase
+        {
             *at = set_back(*at, by);
         }
         if let Some((_, at)) = &mut self.refusal {

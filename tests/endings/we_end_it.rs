@@ -542,6 +542,12 @@ fn e64_shutdown_closes_every_session_and_waits_for_the_peer() {
         assert_eq!(rig.outputs(), []);
         assert!(!rig.connection.is_settled());
         rig.feed_fin(4, &close_frame(1, b"you too"));
+        if side == Side::Server {
+            // A page has to hear of its session before it hears of the connection.
+            rig.wait(Duration::from_millis(99));
+            assert_eq!(rig.outputs(), []);
+            rig.wait(Duration::from_millis(1));
+        }
         let close = close_connection(H3_NO_ERROR, "");
         rig.connection_ends(&[], &OURS, &[close], "settled");
     });

@@ -1,6 +1,6 @@
 //! What the application commands, answers to requests aside.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -65,8 +65,13 @@ impl<C: Stack> Host<C> {
             return;
         }
         let message = message.into();
+        let parting = match self.agreement {
+            Some(Ok(Some(dialect))) if !self.sessions.is_empty() => dialect.parting(),
+            _ => Duration::ZERO,
+        };
         self.phase = Phase::Ending {
             until: now.checked_add(self.config.deadlines.linger),
+            parting: Some(parting),
         };
         self.send_goaway();
         for session in self.session_ids() {

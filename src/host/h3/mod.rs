@@ -209,6 +209,8 @@ enum Phase {
     /// Every session was closed: the connection is, when the peer knows or this is over.
     Ending {
         until: Option<Instant>,
+        /// How long it waits besides, when the peer knows; `None` when it does.
+        parting: Option<Duration>,
     },
     /// The connection is gone; what had come before is still read.
     Lost(ConnectionLost),

@@ -48,7 +48,7 @@ impl<C: Stack> Host<C> {
         let connects = self.sessions.values();
         let probe = self.probed.filter(|_| !self.sessions.is_empty());
         let until = match self.phase {
-            Phase::Ending { until } => until,
+            Phase::Ending { until, .. } => until,
             Phase::Lost(_) => self.now,
             Phase::Running | Phase::Over => None,
         };
@@ -224,11 +224,17 @@ impl<C: Stack> Host<C> {
 
     /// What follows when nothing else is to be done.
     fn settle(&mut self, now: Instant) {
-        match &self.phase {
+        match &mut self.phase {
             Phase::Running | Phase::Over => {}
-            Phase::Ending { until } => {
-                let is_overdue = until.is_none_or(|until| until <= now);
-                if self.sessions.is_empty() || is_overdue {
+            Phase::Ending { until, parting } => {
+                // As in `Connection`: the page of a browser has to hear of its session first.
+                if self.sessions.is_empty() {
+                    if let Some(parting) = parting.take() {
+                        let at = now.checked_add(parting);
+                        *until = [at, *until].into_iter().flatten().min();
+                    }
+                }
+                if until.is_none_or(|until| until <= now) {
                     self.close_connection(error_code::H3_NO_ERROR, "");
                 }
             }
