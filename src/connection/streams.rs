@@ -238,7 +238,7 @@ impl Connection {
             Some(permit.bind(stream))
         });
         if let Some(Some(header)) = header {
-            self.send(stream, header.as_ref(), false);
+            self.send(stream, Bytes::copy_from_slice(header.as_ref()), false);
         }
     }
 
@@ -267,7 +267,7 @@ impl Connection {
             slot.ending = Ending::Finish;
             slot.outgoing.get_or_insert_default();
         }
-        self.send(stream, &[], true);
+        self.send(stream, Bytes::new(), true);
         Ok(())
     }
 
