@@ -95,7 +95,7 @@ pub struct Connection {
     theirs: Option<Settings>,
     /// Client: what the server said on the connection before, until it is known whether it keeps to
     /// that.
-    remembered: Option<Settings>,
+    remembered: Option<Box<Settings>>,
     agreement: Option<Result<Option<crate::Dialect>, Requirement>>,
     /// Ours.
     control: Option<StreamId>,
@@ -194,7 +194,7 @@ impl Connection {
     #[must_use]
     pub fn client_resuming(config: Arc<Config>, remembered: RememberedSettings) -> Self {
         Self {
-            remembered: Some(remembered.0),
+            remembered: Some(Box::new(remembered.0)),
             ..Self::new(Side::Client, config)
         }
     }
@@ -254,7 +254,8 @@ impl Connection {
                 transport: transport.clone(),
                 remembered: self
                     .remembered
-                    .map(|settings| Box::new(RememberedSettings(settings)))
+                    .as_deref()
+                    .map(|settings| Box::new(RememberedSettings(*settings)))
             }
         );
         if transport.datagrams == Support::No {
@@ -446,7 +447,8 @@ impl Connection {
     /// As [`client_resuming`](Self::client_resuming) was told.
     #[cfg(feature = "trace")]
     pub(crate) fn remember(&mut self, remembered: Option<RememberedSettings>) {
-        self.remembered = self.remembered.or(remembered.map(|settings| settings.0));
+        let remembered = remembered.map(|settings| Box::new(settings.0));
+        self.remembered = self.remembered.take().or(remembered);
     }
 
     /// The latest time that was told, if any was.

@@ -52,7 +52,10 @@ impl Connection {
             match connect.session.poll() {
                 Some(session::Output::Action(action)) => self.perform(session, action),
                 Some(session::Output::Event(event)) => self.tell(session, event),
-                None => break,
+                None => {
+                    connect.session.rest();
+                    break;
+                }
             }
         }
         self.arm_session(stream);

@@ -87,7 +87,7 @@ impl Session {
     /// than QUIC lets it send ahead of the reader. To give too little would get the session stuck.
     pub(super) fn release_unseen(&mut self) {
         if let Some(flow) = &mut self.flow {
-            let window = self.terms.transport.stream_receive_window;
+            let window = self.transport.stream_receive_window;
             flow.received.data.give(window);
         }
     }
@@ -97,7 +97,7 @@ impl Session {
     fn release_lost(&mut self) {
         if let Some(flow) = &mut self.flow {
             let data = &mut flow.received.data;
-            let window = self.terms.transport.stream_receive_window;
+            let window = self.transport.stream_receive_window;
             data.give(window.min(data.lost()));
         }
     }
@@ -190,7 +190,7 @@ impl Session {
 
     /// A flow control capsule, where there is flow control.
     pub(super) fn flow_capsule(&mut self, kind: FlowKind, value: u64) {
-        let may_repeat = self.terms.dialect.limits_may_repeat();
+        let may_repeat = self.dialect.limits_may_repeat();
         let Some(flow) = self.flow.as_mut().filter(|_| self.state == State::Open) else {
             return;
         };
