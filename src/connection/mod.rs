@@ -293,11 +293,18 @@ impl Connection {
 
     /// Actions first, then events, each in order; `None` until the next input or command. To be
     /// polled until then: polling an event may itself queue an action.
+    #[inline]
     pub fn poll(&mut self) -> Option<Output> {
-        #[cfg(feature = "trace")]
+        // Half of all polls find nothing.
         if self.out.is_waiting() {
-            record!(self, Step::Poll { times: 1 });
+            self.next_output()
+        } else {
+            None
         }
+    }
+
+    fn next_output(&mut self) -> Option<Output> {
+        record!(self, Step::Poll { times: 1 });
         if self.out.is_action_waiting() {
             if let Some(action) = self.next_action() {
                 return Some(Output::Action(action));
@@ -477,8 +484,11 @@ impl Connection {
 
     /// What follows from a change, whatever it was: there may be too much to deliver, and a
     /// shutdown that waited may be done.
+    #[inline]
     fn settle(&mut self) {
-        self.note_backlog();
+        if self.is_backlogged() {
+            self.hold_back();
+        }
         if matches!(self.phase, Phase::Ending { .. }) && self.is_settled() {
             self.close_now();
         }

@@ -5,6 +5,7 @@ use super::{
     Action, Event, Session,
     flow::Flow,
     state::{Fact, State},
+    streams::Released,
 };
 use crate::{
     Dir, SendError, StreamId, Violation,
@@ -104,8 +105,15 @@ impl Session {
 
     /// Tells the peer of limits that have moved on. `asked`: of the one that is in its way, also of a
     /// little.
+    #[inline]
     pub(super) fn update_windows(&mut self, asked: Option<FlowKind>) {
         let released = self.streams.take_released();
+        if self.flow.is_some() {
+            self.move_windows(released, asked);
+        }
+    }
+
+    fn move_windows(&mut self, released: Released, asked: Option<FlowKind>) {
         let Some(flow) = &mut self.flow else {
             return;
         };
