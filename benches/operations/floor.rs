@@ -24,7 +24,7 @@ pub const ALL: &[Operation] = &[
     floor("chunk-in-1200", chunk_in::<1200>),
     floor("chunk-in-65536", chunk_in::<65536>),
     floor("uni-stream-in", uni_stream_in),
-    floor("connect-out", connect_out),
+    floor("connect-encode", connect_out),
 ];
 
 const fn floor(row: &'static str, prepare: fn(usize) -> Work) -> Operation {

@@ -1,9 +1,10 @@
-//! The CONNECT: bytes to the application's question, and the application's question to bytes.
+//! The CONNECT: bytes to the application's question, and the application's question to bytes. With the
+//! session that is made for it, and the codec alone.
 
 use std::hint::black_box;
 
 use bytes::Bytes;
-use webtransport_session::{Action, Input, Output};
+use webtransport_session::{Action, Dialect, Input, Output, testing::codec};
 
 use super::{
     OURS, Operation, Work,
@@ -14,6 +15,9 @@ pub const ALL: &[Operation] = &[
     ours("connect-in-plain", |n| received(n, PLAIN)),
     ours("connect-in-huffman", |n| received(n, HUFFMAN)),
     ours("connect-out", sent),
+    ours("connect-decode-plain", |n| decoded(n, PLAIN)),
+    ours("connect-decode-huffman", |n| decoded(n, HUFFMAN)),
+    ours("connect-encode", encoded),
 ];
 
 const fn ours(row: &'static str, prepare: fn(usize) -> Work) -> Operation {
@@ -66,5 +70,30 @@ fn sent(rounds: usize) -> Work {
             black_box(data);
         }
         Box::new((all, request))
+    })
+}
+
+/// From the HEADERS frame to the `Request`, and no more.
+fn decoded(rounds: usize, head: &[u8]) -> Work {
+    let config = crowded();
+    let mut inputs: std::vec::IntoIter<Bytes> = pieces(head, rounds).into_iter();
+    Box::new(move || {
+        for data in inputs.by_ref() {
+            let request = codec::read_connect(black_box(data), Dialect::Draft02, &config);
+            black_box(request.expect("a CONNECT"));
+        }
+        Box::new((inputs, config))
+    })
+}
+
+/// From the `Request` to the HEADERS frame, and no more.
+fn encoded(rounds: usize) -> Work {
+    let request = request();
+    Box::new(move || {
+        for _ in 0..rounds {
+            let frame = codec::write_connect(black_box(&request), Dialect::Draft16);
+            black_box(frame.expect("a request that may be sent"));
+        }
+        Box::new(request)
     })
 }

@@ -49,7 +49,7 @@ impl Connection {
         let entries = self.greased_settings(self.ours.to_pairs());
         bytes.put(settings::encode(&entries));
         bytes.put(self.control_grease());
-        self.send(stream, &bytes, false);
+        self.send(stream, bytes.freeze(), false);
         self.control = Some(stream);
         if self.goaway.sent {
             self.write_goaway();
@@ -78,7 +78,7 @@ impl Connection {
         let mut payload = BytesMut::new();
         varint::put(&mut payload, id);
         if let Some(control) = self.control {
-            self.send(control, &frame::encode(frame::GOAWAY, &payload), false);
+            self.send(control, frame::encode(frame::GOAWAY, &payload), false);
         }
     }
 

@@ -44,7 +44,7 @@ impl Connection {
         if random.below(2) == 0 {
             parts.reverse();
         }
-        self.send(stream, &parts.concat(), false);
+        self.send(stream, parts.concat().into(), false);
     }
 
     // ---- the stream
@@ -68,7 +68,7 @@ impl Connection {
         let mut bytes = BytesMut::new();
         varint::put(&mut bytes, random.reserved());
         bytes.put_slice(&random.payload());
-        self.send(stream, &bytes, true);
+        self.send(stream, bytes.freeze(), true);
     }
 
     /// QUIC took some of it.

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header,
-    uri::{Authority, PathAndQuery, Scheme},
+    uri::{self, Authority, PathAndQuery, Scheme},
 };
 
 use crate::dialect::{self, ProtocolRule};
@@ -105,14 +105,13 @@ pub(crate) fn read_request(section: &[u8], limit: usize) -> Result<Asked, Unread
     if scheme.as_ref() != b"https" {
         return Ok(Asked::Other(StatusCode::BAD_REQUEST));
     }
-    let mut headers = fields.headers;
-    if !may_use_capsules(&headers) || headers.get_all(header::ORIGIN).iter().count() > 1 {
+    let (origin, headers) = (fields.origin, fields.headers);
+    if !may_use_capsules(&headers) || fields.more_origins {
         return Err(Unreadable::Malformed);
     }
-    let Some(uri) = uri_of(&authority, &path) else {
+    let Some(uri) = uri_of(authority, path) else {
         return Ok(Asked::Other(StatusCode::BAD_REQUEST));
     };
-    let origin = headers.remove(header::ORIGIN);
     Ok(Asked::Session(Box::new(Wanted {
         token,
         uri,
@@ -121,18 +120,17 @@ pub(crate) fn read_request(section: &[u8], limit: usize) -> Result<Asked, Unread
     })))
 }
 
-fn uri_of(authority: &[u8], path: &[u8]) -> Option<Uri> {
-    let authority = Authority::try_from(authority).ok()?;
+fn uri_of(authority: Bytes, path: Bytes) -> Option<Uri> {
+    let authority = Authority::from_maybe_shared(authority).ok()?;
     // RFC 9114 §4.3.1: the authority has no userinfo.
     if authority.as_str().contains('@') {
         return None;
     }
-    Uri::builder()
-        .scheme(Scheme::HTTPS)
-        .authority(authority)
-        .path_and_query(PathAndQuery::try_from(path).ok()?)
-        .build()
-        .ok()
+    let mut parts = uri::Parts::default();
+    parts.scheme = Some(Scheme::HTTPS);
+    parts.authority = Some(authority);
+    parts.path_and_query = Some(PathAndQuery::from_maybe_shared(path).ok()?);
+    Uri::from_parts(parts).ok()
 }
 
 impl Wanted {
@@ -259,11 +257,11 @@ pub(crate) fn reject(rejection: &Rejection) -> Head {
 }
 
 fn head(write: impl FnOnce(&mut Encoder<'_>)) -> Head {
-    let mut section = Vec::with_capacity(256);
-    let mut encoder = Encoder::new(&mut section);
-    write(&mut encoder);
-    let size = encoder.size();
-    let frame = frame::encode(frame::HEADERS, &section);
+    let (frame, size) = frame::encode_with(frame::HEADERS, |section| {
+        let mut encoder = Encoder::new(section);
+        write(&mut encoder);
+        encoder.size()
+    });
     Head { frame, size }
 }
 
@@ -314,9 +312,22 @@ struct Fields {
     authority: Option<Bytes>,
     path: Option<Bytes>,
     status: Option<Bytes>,
+    /// Of a request: beside the headers, which most requests then have none of.
+    origin: Option<HeaderValue>,
+    more_origins: bool,
     headers: HeaderMap,
     regular: bool,
 }
+
+/// What nearly every message says in its pseudo-header fields: not worth a copy.
+const USUAL: [&[u8]; 6] = [
+    b"CONNECT",
+    b"https",
+    b"webtransport-h3",
+    b"webtransport",
+    b"/",
+    b"200",
+];
 
 impl Fields {
     fn read(section: &[u8], limit: usize) -> Result<Self, Unreadable> {
@@ -352,7 +363,11 @@ impl Fields {
         if self.regular || pseudo.is_some() {
             return None;
         }
-        *pseudo = Some(Bytes::copy_from_slice(value));
+        let usual = USUAL.into_iter().find(|usual| *usual == value);
+        *pseudo = Some(match usual {
+            Some(usual) => Bytes::from_static(usual),
+            None => Bytes::copy_from_slice(value),
+        });
         Some(())
     }
 
@@ -365,6 +380,10 @@ impl Fields {
         }
         let name = HeaderName::from_bytes(name).ok()?;
         let value = HeaderValue::from_bytes(value).ok()?;
+        if name == header::ORIGIN && self.method.is_some() {
+            self.more_origins = self.origin.replace(value).is_some();
+            return Some(());
+        }
         // RFC 9114 §4.2: connection-specific fields make a message malformed.
         match name.as_str() {
             "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade" => {

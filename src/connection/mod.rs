@@ -98,7 +98,7 @@ pub struct Connection {
     theirs: Option<Settings>,
     /// Client: what the server said on the connection before, until it is known whether it keeps to
     /// that.
-    remembered: Option<Settings>,
+    remembered: Option<Box<Settings>>,
     agreement: Option<Result<Option<crate::Dialect>, Requirement>>,
     /// Ours.
     control: Option<StreamId>,
@@ -199,7 +199,7 @@ impl Connection {
     #[must_use]
     pub fn client_resuming(config: Arc<Config>, remembered: RememberedSettings) -> Self {
         Self {
-            remembered: Some(remembered.0),
+            remembered: Some(Box::new(remembered.0)),
             ..Self::new(Side::Client, config)
         }
     }
@@ -259,7 +259,8 @@ impl Connection {
                 transport: transport.clone(),
                 remembered: self
                     .remembered
-                    .map(|settings| Box::new(RememberedSettings(settings)))
+                    .as_deref()
+                    .map(|settings| Box::new(RememberedSettings(*settings)))
             }
         );
         if transport.datagrams == Support::No {
@@ -297,11 +298,18 @@ impl Connection {
 
     /// Actions first, then events, each in order; `None` until the next input or command. To be
     /// polled until then: polling an event may itself queue an action.
+    #[inline]
     pub fn poll(&mut self) -> Option<Output> {
-        #[cfg(feature = "trace")]
+        // Half of all polls find nothing.
         if self.out.is_waiting() {
-            record!(self, Step::Poll { times: 1 });
+            self.next_output()
+        } else {
+            None
         }
+    }
+
+    fn next_output(&mut self) -> Option<Output> {
+        record!(self, Step::Poll { times: 1 });
         if self.out.is_action_waiting() {
             if let Some(action) = self.next_action() {
                 return Some(Output::Action(action));
@@ -451,7 +459,8 @@ impl Connection {
     /// As [`client_resuming`](Self::client_resuming) was told.
     #[cfg(feature = "trace")]
     pub(crate) fn remember(&mut self, remembered: Option<RememberedSettings>) {
-        self.remembered = self.remembered.or(remembered.map(|settings| settings.0));
+        let remembered = remembered.map(|settings| Box::new(settings.0));
+        self.remembered = self.remembered.take().or(remembered);
     }
 
     /// The latest time that was told, if any was.
@@ -480,21 +489,29 @@ impl Connection {
 
     /// What follows from a change, whatever it was: there may be too much to deliver, and a
     /// shutdown that waited may be done.
+    #[inline]
     fn settle(&mut self) {
-        self.note_backlog();
-        if !self.is_ending() || !self.is_settled() {
-            return;
+        if self.is_backlogged() {
+            self.hold_back();
         }
-        if let Phase::Ending { until, parting } = &mut self.phase {
-            match (parting.take(), self.now) {
-                (Some(parting), Some(now)) if !parting.is_zero() => {
-                    let at = now.checked_add(parting);
-                    *until = [at, *until].into_iter().flatten().min();
-                }
-                (Some(_), _) => self.close_now(),
-                // Until its time is over.
-                (None, _) => {}
+        if self.is_ending() && self.is_settled() {
+            self.part();
+        }
+    }
+
+    /// The peer is through: at once, or after a moment that lets its application hear of it.
+    fn part(&mut self) {
+        let Phase::Ending { until, parting } = &mut self.phase else {
+            return;
+        };
+        match (parting.take(), self.now) {
+            (Some(parting), Some(now)) if !parting.is_zero() => {
+                let at = now.checked_add(parting);
+                *until = [at, *until].into_iter().flatten().min();
             }
+            (Some(_), _) => self.close_now(),
+            // Until its time is over.
+            (None, _) => {}
         }
     }
 

@@ -11,7 +11,7 @@ pub(super) struct Outgoing {
     /// Offered to QUIC, or what it left of that.
     front: Bytes,
     /// Queued behind.
-    back: BytesMut,
+    back: Bytes,
     /// FIN after the last byte.
     fin: bool,
     state: State,
@@ -54,13 +54,19 @@ impl Outgoing {
 
     /// Queues bytes, and perhaps the FIN. True when a write must now be polled.
     #[must_use]
-    pub(super) fn push(&mut self, data: &[u8], fin: bool) -> bool {
+    pub(super) fn push(&mut self, data: Bytes, fin: bool) -> bool {
         if self.fin {
             return false;
         }
-        self.back.extend_from_slice(data);
-        self.fin = fin;
         let queue = self.state == State::Idle && (!data.is_empty() || fin);
+        if self.back.is_empty() {
+            self.back = data;
+        } else {
+            let mut back = BytesMut::from(std::mem::take(&mut self.back));
+            back.extend_from_slice(&data);
+            self.back = back.freeze();
+        }
+        self.fin = fin;
         if queue {
             self.state = State::Queued;
         }
@@ -73,8 +79,7 @@ impl Outgoing {
             return None;
         }
         if self.front.is_empty() {
-            // All of it: a rest would keep the allocation alive.
-            self.front = std::mem::take(&mut self.back).freeze();
+            self.front = std::mem::take(&mut self.back);
         }
         let fin = self.fin && self.back.is_empty();
         self.state = State::Offered { fin };
@@ -92,6 +97,8 @@ impl Outgoing {
             self.state = State::Blocked;
             return false;
         }
+        // Empty, it would still keep the allocation alive.
+        self.front = Bytes::new();
         self.state = if offered_fin {
             State::Finished
         } else if self.back.is_empty() && !self.fin {

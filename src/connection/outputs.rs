@@ -60,7 +60,7 @@ impl Outputs {
     }
 
     /// Whether a poll finds something, be it a mark that has lost its meaning.
-    #[cfg(feature = "trace")]
+    #[inline]
     pub(super) fn is_waiting(&self) -> bool {
         self.is_action_waiting() || !self.events.is_empty()
     }

@@ -72,8 +72,12 @@ impl ConnectPermit<'_> {
                 bound: Some(stream)
             }
         );
-        self.connection
-            .bind_session(stream, self.request, &self.head, self.dialect)
+        self.connection.bind_session(
+            stream,
+            self.request,
+            std::mem::take(&mut self.head),
+            self.dialect,
+        )
     }
 }
 

@@ -239,7 +239,7 @@ impl Connection {
         request.phase = RequestPhase::Answered(Outgoing::default());
         self.answered += 1;
         let head = handshake::reject(&Rejection::from(status));
-        self.send(stream, &head.frame, true);
+        self.send(stream, head.frame, true);
         if !ended {
             // RFC 9114 §4.1: "the server […] MAY abort reading the request stream"
             self.out.action(Action::StopSending {

@@ -13,7 +13,9 @@ impl Connection {
     /// receipt of the server's SETTINGS frame before establishing any WebTransport sessions by
     /// sending CONNECT requests".
     pub(super) fn hold_to_remembered(&mut self, transport: &Transport) {
-        self.remembered = self.remembered.filter(|_| transport.early_data_accepted);
+        if !transport.early_data_accepted {
+            self.remembered = None;
+        }
         if let Some(theirs) = self.theirs {
             // They came first.
             if let Err(error) = self.check_remembered(&theirs) {

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{
     Connection, Phase,
@@ -52,7 +52,10 @@ impl Connection {
             match connect.session.poll() {
                 Some(session::Output::Action(action)) => self.perform(session, action),
                 Some(session::Output::Event(event)) => self.tell(session, event),
-                None => break,
+                None => {
+                    connect.session.rest();
+                    break;
+                }
             }
         }
         self.arm_session(stream);
@@ -84,13 +87,11 @@ impl Connection {
         let connect = session.connect_stream();
         match action {
             session::Action::SendBody { data, fin } => {
-                let mut framed = BytesMut::with_capacity(data.len() + 16);
-                if !data.is_empty() {
-                    let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
-                    frame::put_header(&mut framed, frame::DATA, len);
-                    framed.extend_from_slice(&data);
-                }
-                self.send(connect, &framed, fin);
+                let framed = match data.is_empty() {
+                    true => data,
+                    false => frame::encode(frame::DATA, &data),
+                };
+                self.send(connect, framed, fin);
             }
             session::Action::ResetConnect { code } => self.reset_half(connect, code, 0),
             session::Action::StopConnect { code } => self.out.action(Action::StopSending {
@@ -283,7 +284,7 @@ impl Connection {
         &mut self,
         stream: StreamId,
         request: &Request,
-        head: &[u8],
+        head: Bytes,
         dialect: Dialect,
     ) -> SessionId {
         let session = SessionId::from_connect_stream(stream);
@@ -417,7 +418,7 @@ impl Connection {
         if !self.may_send(&head) {
             return Err(AnswerError::HeadersTooLarge);
         }
-        self.send(session.connect_stream(), &head.frame, false);
+        self.send(session.connect_stream(), head.frame, false);
         self.send_grease(session.connect_stream());
         self.with_session(session, |connect, now| {
             connect.protocols = Vec::new();
@@ -448,7 +449,7 @@ impl Connection {
         if !self.may_send(&head) {
             return Err(AnswerError::HeadersTooLarge);
         }
-        self.send(session.connect_stream(), &head.frame, false);
+        self.send(session.connect_stream(), head.frame, false);
         self.with_session(session, |connect, now| {
             connect.session.reject(now, Endpoint::Local, rejection);
         });
@@ -494,7 +495,7 @@ impl Connection {
     }
 
     /// Queues protocol bytes of a stream.
-    pub(super) fn send(&mut self, stream: StreamId, data: &[u8], fin: bool) {
+    pub(super) fn send(&mut self, stream: StreamId, data: Bytes, fin: bool) {
         let Some(outgoing) = self.outgoing(stream) else {
             return;
         };

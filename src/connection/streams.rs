@@ -217,6 +217,9 @@ impl Connection {
 
     /// The application has been given payload of a session.
     pub(super) fn consumed(&mut self, session: SessionId, len: usize) {
+        if self.config.flow_control.is_none() {
+            return;
+        }
         self.with_open_session(session, |connect, _| {
             if connect.session.has_flow_control() {
                 let len = u64::try_from(len).unwrap_or(u64::MAX);
@@ -238,7 +241,7 @@ impl Connection {
             Some(permit.bind(stream))
         });
         if let Some(Some(header)) = header {
-            self.send(stream, header.as_ref(), false);
+            self.send(stream, Bytes::copy_from_slice(header.as_ref()), false);
         }
     }
 
@@ -267,7 +270,7 @@ impl Connection {
             slot.ending = Ending::Finish;
             slot.outgoing.get_or_insert_default();
         }
-        self.send(stream, &[], true);
+        self.send(stream, Bytes::new(), true);
         Ok(())
     }
 
@@ -337,16 +340,17 @@ impl Connection {
 
     // ---- reads held back
 
-    /// After events may have been queued.
-    pub(super) fn note_backlog(&mut self) {
-        self.held_back |= self.is_backlogged();
+    /// Too many events were queued.
+    pub(super) fn hold_back(&mut self) {
+        self.held_back = true;
         let limit = self.config.limits.undelivered_bytes;
         if self.out.undelivered() > limit.saturating_mul(FLOOD) && !self.is_closed() {
             self.fail(Http3Error::ExcessiveLoad);
         }
     }
 
-    fn is_backlogged(&self) -> bool {
+    #[inline]
+    pub(super) fn is_backlogged(&self) -> bool {
         self.out.undelivered() > self.config.limits.undelivered_bytes
     }
 

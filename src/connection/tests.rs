@@ -99,7 +99,7 @@ fn a_leap_is_not_remembered_stream_by_stream() {
 #[test]
 fn nothing_is_offered_where_nothing_was_queued() {
     let mut outgoing = Outgoing::default();
-    assert!(!outgoing.push(b"", false));
+    assert!(!outgoing.push(Bytes::from_static(b""), false));
     assert_eq!(outgoing.offer(), None);
     assert!(!outgoing.writable() && !outgoing.written(5, true));
     assert!(outgoing.is_written() && !outgoing.is_finished());
@@ -108,14 +108,14 @@ fn nothing_is_offered_where_nothing_was_queued() {
 #[test]
 fn one_poll_is_asked_for_however_much_is_queued() {
     let mut outgoing = Outgoing::default();
-    assert!(outgoing.push(b"a", false));
-    assert!(!outgoing.push(b"b", false));
+    assert!(outgoing.push(Bytes::from_static(b"a"), false));
+    assert!(!outgoing.push(Bytes::from_static(b"b"), false));
     assert_eq!(outgoing.offer(), Some((Bytes::from_static(b"ab"), false)));
     assert_eq!(outgoing.offer(), None);
     // Neither while the answer is owed, nor while QUIC is full.
-    assert!(!outgoing.push(b"c", false));
+    assert!(!outgoing.push(Bytes::from_static(b"c"), false));
     assert!(!outgoing.written(1, false));
-    assert!(!outgoing.push(b"d", true));
+    assert!(!outgoing.push(Bytes::from_static(b"d"), true));
     assert!(outgoing.is_blocked());
     assert_eq!(outgoing.len(), 3);
     assert!(outgoing.writable());
@@ -129,11 +129,11 @@ fn one_poll_is_asked_for_however_much_is_queued() {
 #[test]
 fn nothing_follows_a_fin() {
     let mut outgoing = Outgoing::default();
-    assert!(outgoing.push(b"last", true));
-    assert!(!outgoing.push(b"more", false));
+    assert!(outgoing.push(Bytes::from_static(b"last"), true));
+    assert!(!outgoing.push(Bytes::from_static(b"more"), false));
     assert_eq!(outgoing.offer(), Some((Bytes::from_static(b"last"), true)));
     assert!(!outgoing.written(4, true));
-    assert!(!outgoing.push(b"more", true) && !outgoing.writable());
+    assert!(!outgoing.push(Bytes::from_static(b"more"), true) && !outgoing.writable());
     assert_eq!(outgoing.offer(), None);
     assert_eq!(outgoing.len(), 0);
 }
@@ -141,7 +141,7 @@ fn nothing_follows_a_fin() {
 #[test]
 fn a_fin_without_bytes_is_a_write_too() {
     let mut outgoing = Outgoing::default();
-    assert!(outgoing.push(b"", true));
+    assert!(outgoing.push(Bytes::from_static(b""), true));
     assert_eq!(outgoing.offer(), Some((Bytes::new(), true)));
     assert!(!outgoing.written(0, false));
     assert!(outgoing.is_blocked() && !outgoing.is_written());

@@ -5,6 +5,7 @@ use super::{
     Action, Event, Session,
     flow::Flow,
     state::{Fact, State},
+    streams::Released,
 };
 use crate::{
     Dir, SendError, StreamId, Violation,
@@ -87,7 +88,7 @@ impl Session {
     /// than QUIC lets it send ahead of the reader. To give too little would get the session stuck.
     pub(super) fn release_unseen(&mut self) {
         if let Some(flow) = &mut self.flow {
-            let window = self.terms.transport.stream_receive_window;
+            let window = self.transport.stream_receive_window;
             flow.received.data.give(window);
         }
     }
@@ -97,15 +98,22 @@ impl Session {
     fn release_lost(&mut self) {
         if let Some(flow) = &mut self.flow {
             let data = &mut flow.received.data;
-            let window = self.terms.transport.stream_receive_window;
+            let window = self.transport.stream_receive_window;
             data.give(window.min(data.lost()));
         }
     }
 
     /// Tells the peer of limits that have moved on. `asked`: of the one that is in its way, also of a
     /// little.
+    #[inline]
     pub(super) fn update_windows(&mut self, asked: Option<FlowKind>) {
         let released = self.streams.take_released();
+        if self.flow.is_some() {
+            self.move_windows(released, asked);
+        }
+    }
+
+    fn move_windows(&mut self, released: Released, asked: Option<FlowKind>) {
         let Some(flow) = &mut self.flow else {
             return;
         };
@@ -190,7 +198,7 @@ impl Session {
 
     /// A flow control capsule, where there is flow control.
     pub(super) fn flow_capsule(&mut self, kind: FlowKind, value: u64) {
-        let may_repeat = self.terms.dialect.limits_may_repeat();
+        let may_repeat = self.dialect.limits_may_repeat();
         let Some(flow) = self.flow.as_mut().filter(|_| self.state == State::Open) else {
             return;
         };

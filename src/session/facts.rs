@@ -128,7 +128,7 @@ impl Session {
     fn capsule_rules(&self) -> capsule::Rules {
         capsule::Rules {
             flow_control: self.flow.is_some(),
-            stream_data_prohibited: self.terms.dialect.prohibits_stream_data_capsules(),
+            stream_data_prohibited: self.dialect.prohibits_stream_data_capsules(),
             datagram_limit: match self.state {
                 State::Open => self.config.limits.datagram_capsule,
                 // Nobody would get it.

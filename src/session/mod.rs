@@ -157,7 +157,8 @@ impl Terms {
 pub struct Session {
     id: SessionId,
     side: Side,
-    terms: Terms,
+    dialect: Dialect,
+    transport: Transport,
     config: Arc<Config>,
     state: State,
     connect: ConnectStream,
@@ -267,6 +268,13 @@ impl Outbox {
         Some(event)
     }
 
+    /// Gives back the room for events that were all polled.
+    fn rest(&mut self) {
+        if self.events.is_empty() && self.events.capacity() > 0 {
+            self.events = VecDeque::new();
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.actions.is_empty() && self.events.is_empty()
     }
@@ -285,7 +293,8 @@ impl Session {
             flow: flow.map(|(ours, theirs)| Box::new(Flow::new(ours, theirs))),
             id,
             side,
-            terms,
+            dialect: terms.dialect,
+            transport: terms.transport,
             config,
             state: State::Requested,
             connect: ConnectStream::new(),
@@ -613,12 +622,18 @@ impl Session {
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
-        self.terms.dialect
+        self.dialect
     }
 
     /// Nothing waits to be polled.
     pub(crate) fn is_quiet(&self) -> bool {
         self.out.is_empty()
+    }
+
+    /// After a poll loop. What happens often a connection tells by itself: it keeps no room for
+    /// events in each of its sessions.
+    pub(crate) fn rest(&mut self) {
+        self.out.rest();
     }
 
     /// Whether the peer's half of the CONNECT stream may still bring something.
@@ -712,7 +727,7 @@ impl Session {
     fn bind(&mut self, stream: StreamId, dir: Dir, header_len: u8) {
         if !streams::is_theirs(self.side, stream) && stream.dir() == dir {
             // A stack without RESET_STREAM_AT resets plainly, once the header is written.
-            let reliable = self.terms.transport.reset_stream_at == Support::Yes;
+            let reliable = self.transport.reset_stream_at == Support::Yes;
             let reliable_len = if reliable { header_len } else { 0 };
             if self.streams.insert_ours(stream, reliable_len) {
                 self.opened(dir);

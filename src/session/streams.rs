@@ -170,6 +170,7 @@ impl Streams {
     }
 
     /// What became free since the last call.
+    #[inline]
     pub(super) fn take_released(&mut self) -> Released {
         std::mem::take(&mut self.released)
     }

@@ -27,6 +27,8 @@
 //!
 #![doc = include_str!("chapter.md")]
 
+#[doc(hidden)]
+pub mod codec;
 mod end;
 mod ending;
 mod http3;

@@ -2,7 +2,7 @@
 //!
 //! Which frame may come on which stream is not known here.
 
-use bytes::{BufMut, Bytes};
+use bytes::{Buf, BufMut, Bytes};
 
 use super::varint;
 
@@ -38,6 +38,23 @@ pub(crate) fn encode(kind: u64, payload: &[u8]) -> Bytes {
     put_header(&mut out, kind, len);
     out.put_slice(payload);
     Bytes::from(out)
+}
+
+/// The same of a payload that is written behind room for type and length, which are not known before.
+pub(crate) fn encode_with<R>(kind: u64, write: impl FnOnce(&mut Vec<u8>) -> R) -> (Bytes, R) {
+    /// Two of the longest integers.
+    const ROOM: usize = 16;
+    let mut out = Vec::with_capacity(256);
+    out.resize(ROOM, 0);
+    let result = write(&mut out);
+    let len = u64::try_from(out.len().saturating_sub(ROOM)).unwrap_or(u64::MAX);
+    let start = ROOM.saturating_sub(varint::size(kind) + varint::size(len));
+    if let Some(mut front) = out.get_mut(start..ROOM) {
+        put_header(&mut front, kind, len);
+    }
+    let mut frame = Bytes::from(out);
+    frame.advance(start);
+    (frame, result)
 }
 
 /// The integer that the payload of GOAWAY, MAX_PUSH_ID and CANCEL_PUSH consists of, or `None` if it does not.

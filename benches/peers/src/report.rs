@@ -264,8 +264,8 @@ What keeps the rows that miss their aims is in [MISSED.md](MISSED.md).
 const CODE: &str = "\
 ## Instructions and allocations
 
-Each row counts everything until there is nothing left to poll, and what an event holds is dropped. \"CONNECT in\" and
-\"CONNECT out\" make the session too.
+Each row counts everything until there is nothing left to poll, and what an event holds is dropped. \"Decode\" and
+\"encode\" of a CONNECT are the codec alone, from frame to `Request` and back, without a session.
 
 | work | ours | | floor | best peer | ratio | codec alone | aim |
 |---|--:|---|--:|---|--:|---|---|";

@@ -75,13 +75,19 @@ pub const ROWS: &[Row] = &[
         "the same, and its close, both sides",
     ),
     aimed("handshake", "whole handshake, both sides", 30_000.0, 30.0),
-    aimed_instructions(
+    row(
         "connect-in-huffman",
-        "CONNECT with origin, in, Huffman",
+        "CONNECT with origin to SessionRequested, Huffman",
+    ),
+    row("connect-in-plain", "the same, plain"),
+    row("connect-out", "CONNECT with origin, from permit to write"),
+    aimed_instructions(
+        "connect-decode-huffman",
+        "CONNECT with origin, decode, Huffman",
         6000.0,
     ),
-    aimed_instructions("connect-in-plain", "CONNECT with origin, in, plain", 2500.0),
-    aimed_instructions("connect-out", "CONNECT with origin, out", 1000.0),
+    aimed_instructions("connect-decode-plain", "the same, plain", 2500.0),
+    aimed_instructions("connect-encode", "CONNECT with origin, encode", 1000.0),
     row("settings-in", "SETTINGS in"),
     row("settings-out", "SETTINGS out"),
     aimed(

@@ -9,9 +9,9 @@ use web_transport_proto::{Capsule, ConnectRequest, Frame, Settings, StreamUni, V
 use crate::operations::{CLOSE, HUFFMAN, Operation, PLAIN, Work, streams::uni_bytes};
 
 pub const ALL: &[Operation] = &[
-    codec("connect-in-plain", |n| connect_in(n, PLAIN)),
-    codec("connect-in-huffman", |n| connect_in(n, HUFFMAN)),
-    codec("connect-out", connect_out),
+    codec("connect-decode-plain", |n| connect_in(n, PLAIN)),
+    codec("connect-decode-huffman", |n| connect_in(n, HUFFMAN)),
+    codec("connect-encode", connect_out),
     codec("settings-in", settings_in),
     codec("settings-out", settings_out),
     codec("close-capsule-in", close_in),

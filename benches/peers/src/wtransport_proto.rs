@@ -21,9 +21,9 @@ use crate::operations::{CLOSE, HUFFMAN, Operation, PLAIN, Work, streams::uni_byt
 pub const ALL: &[Operation] = &[
     codec("datagram-in-100", datagram_in),
     codec("datagram-out-100-reused", datagram_out),
-    codec("connect-in-plain", |n| connect_in(n, PLAIN)),
-    codec("connect-in-huffman", |n| connect_in(n, HUFFMAN)),
-    codec("connect-out", connect_out),
+    codec("connect-decode-plain", |n| connect_in(n, PLAIN)),
+    codec("connect-decode-huffman", |n| connect_in(n, HUFFMAN)),
+    codec("connect-encode", connect_out),
     codec("settings-in", settings_in),
     codec("settings-out", settings_out),
     codec("close-capsule-in", close_in),
