@@ -368,6 +368,6 @@ fn message(random: &mut Rng, stage: &Stage, room: usize, pseudo: &[(&str, &str)]
 }
 
 /// The longest encoding.
-fn long_varint(value: u64) -> Vec<u8> {
+pub fn long_varint(value: u64) -> Vec<u8> {
     (value | 0xc000_0000_0000_0000).to_be_bytes().to_vec()
 }

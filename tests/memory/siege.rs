@@ -1,7 +1,7 @@
 //! One thing done as badly as it can be, for each term of the formula: what has to be remembered in
 //! pieces, what keeps more alive than itself, and what can be had again and again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use webtransport_session::{
@@ -53,20 +53,24 @@ pub fn the_worst_of_each_kind_stays_below_the_formula() {
 }
 
 /// A connection under siege.
-struct Siege {
-    side: Side,
-    peer: Side,
+pub struct Siege {
+    pub side: Side,
+    pub peer: Side,
     name: &'static str,
-    victim: Metered,
+    pub victim: Metered,
     quic: Quic,
     bound: usize,
     most: usize,
     over: bool,
+    /// The code with which we closed the connection.
+    pub closed: Option<u64>,
+    /// What passes between two pieces of what is fed.
+    pub pace: Duration,
 }
 
 impl Siege {
     /// With the peer's SETTINGS of dialect 02, which knows no limit of sessions.
-    fn begin(name: &'static str, side: Side, limits: &Limits, quic: Quic) -> Self {
+    pub fn begin(name: &'static str, side: Side, limits: &Limits, quic: Quic) -> Self {
         let mut siege = Self::before_settings(name, side, limits, quic);
         let control = StreamId::new(siege.peer, Dir::Uni, 0);
         siege.feed(control, &peer_settings(side, Dialect::Draft02), false);
@@ -74,7 +78,7 @@ impl Siege {
         siege
     }
 
-    fn before_settings(name: &'static str, side: Side, limits: &Limits, quic: Quic) -> Self {
+    pub fn before_settings(name: &'static str, side: Side, limits: &Limits, quic: Quic) -> Self {
         let mut config = Config::default();
         config.limits = limits.clone();
         config.deadlines.idle_connection = None;
@@ -92,12 +96,14 @@ impl Siege {
             bound: worst_case(limits, quic),
             most: 0,
             over: false,
+            closed: None,
+            pace: Duration::ZERO,
         };
         siege.check();
         siege
     }
 
-    fn feed(&mut self, stream: impl Into<StreamId>, data: &[u8], fin: bool) {
+    pub fn feed(&mut self, stream: impl Into<StreamId>, data: &[u8], fin: bool) {
         let stream = stream.into();
         let last = data.len().saturating_sub(1) / self.quic.read;
         if data.is_empty() {
@@ -105,12 +111,13 @@ impl Siege {
         }
         for (n, piece) in data.chunks(self.quic.read).enumerate() {
             self.victim.feed(stream, piece, fin && n == last);
+            self.victim.now += self.pace;
             self.check();
         }
     }
 
     /// A piece at a time.
-    fn trickle(&mut self, stream: impl Into<StreamId>, data: &[u8]) {
+    pub fn trickle(&mut self, stream: impl Into<StreamId>, data: &[u8]) {
         let stream = stream.into();
         for piece in data.chunks(self.quic.read.min(100)) {
             self.victim.feed(stream, piece, false);
@@ -118,7 +125,7 @@ impl Siege {
         }
     }
 
-    fn datagram(&mut self, session: SessionId, payload: &[u8]) {
+    pub fn datagram(&mut self, session: SessionId, payload: &[u8]) {
         let mut data = varint(u64::from(session.connect_stream()) / 4);
         data.extend_from_slice(payload);
         self.victim.handle(|| Input::DatagramReceived {
@@ -128,7 +135,7 @@ impl Siege {
     }
 
     /// The CONNECT goes out or comes in.
-    fn request(&mut self, n: u64) -> SessionId {
+    pub fn request(&mut self, n: u64) -> SessionId {
         let stream = StreamId::new(Side::Client, Dir::Bi, n);
         match self.side {
             Side::Client => self.victim.with(|connection, now| {
@@ -142,7 +149,7 @@ impl Siege {
         SessionId::try_from(stream).unwrap()
     }
 
-    fn answer(&mut self, session: SessionId) {
+    pub fn answer(&mut self, session: SessionId) {
         if self.over {
             return;
         }
@@ -157,22 +164,25 @@ impl Siege {
         self.check();
     }
 
-    fn open(&mut self, n: u64) -> SessionId {
+    pub fn open(&mut self, n: u64) -> SessionId {
         let session = self.request(n);
         self.answer(session);
         session
     }
 
     /// The actions are performed; the events stay.
-    fn check(&mut self) {
+    pub fn check(&mut self) {
         while let Some(acted) = self.victim.act(usize::MAX) {
-            self.over |= matches!(acted, Acted::Closed { .. });
+            if let Acted::Closed { code } = acted {
+                self.over = true;
+                self.closed = Some(code);
+            }
         }
         self.most = self.most.max(self.victim.heap());
     }
 
     #[track_caller]
-    fn lift(self) {
+    pub fn lift(self) {
         let percent = self.most * 100 / self.bound;
         println!(
             "{:?}, {}: {} of {} bytes, {percent} %",
@@ -182,7 +192,7 @@ impl Siege {
     }
 }
 
-fn quic(bidi: usize, uni: usize) -> Quic {
+pub fn quic(bidi: usize, uni: usize) -> Quic {
     Quic {
         bidi,
         uni,

@@ -207,7 +207,7 @@ fn answers_without_a_connection_are_sent_and_limited() {
 fn a_client_takes_no_connections() {
     let mut pair = Pair::connecting(Setup::default());
     pair.turn();
-    let (_, initial) = pair.server.inbox.pop_front().unwrap();
+    let (_, _, initial) = pair.server.inbox.pop_front().unwrap();
     let (packet, client) = (initial.as_slice().into(), &mut pair.client.endpoint);
     let incoming = client.handle(pair.now, elsewhere(), None, None, packet);
     assert!(incoming.is_none());

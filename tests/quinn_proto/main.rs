@@ -11,6 +11,7 @@
 mod blocked;
 mod endpoint;
 mod exporter;
+mod faults;
 mod flow_control;
 mod grease;
 mod losses;

@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use fastrand::Rng;
 use quinn_proto::{
     self as quic, VarInt,
     crypto::rustls::{QuicClientConfig, QuicServerConfig},
@@ -195,6 +196,20 @@ pub enum Link {
     Cut,
     /// Each n-th is lost.
     Lossy(usize),
+    Bad(Weather),
+}
+
+/// How many of a hundred packets, drawn anew for each, are …
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weather {
+    /// lost,
+    pub lost: u32,
+    /// on the way for up to three round trips more, so that others overtake them,
+    pub late: u32,
+    /// there twice,
+    pub twice: u32,
+    /// changed in one bit, or cut short.
+    pub spoilt: u32,
 }
 
 /// What a server does with a connection that is new.
@@ -215,13 +230,17 @@ pub struct End {
     pub link: Link,
     pub door: Door,
     pub now: Instant,
-    /// What is under way to it, and when it arrives.
-    pub inbox: VecDeque<(Instant, Vec<u8>)>,
+    /// Where it sends from. A client may move; what is sent to where it was is lost.
+    pub address: SocketAddr,
+    /// What draws the weather.
+    pub random: Rng,
+    /// What is under way to it, from whom, and when it arrives.
+    pub inbox: VecDeque<(Instant, SocketAddr, Vec<u8>)>,
     /// What its application was told, and of which connection.
     pub told: Vec<(PeerId, Event)>,
     /// How often it asked for a proof of an address.
     pub asked: usize,
-    outbox: Vec<Vec<u8>>,
+    outbox: Vec<(SocketAddr, Vec<u8>)>,
     sent: usize,
 }
 
@@ -233,6 +252,8 @@ impl End {
             link: Link::Up,
             door: Door::Open,
             now,
+            address: address(side),
+            random: Rng::with_seed(0),
             inbox: VecDeque::new(),
             told: Vec::new(),
             asked: 0,
@@ -248,8 +269,8 @@ impl End {
         let mut packet = Vec::new();
         while let Some(transmit) = self.endpoint.poll_transmit(self.now, &mut packet) {
             assert_eq!(transmit.size, packet.len());
-            assert_eq!(transmit.destination, address(self.side.other()));
-            self.outbox.push(std::mem::take(&mut packet));
+            let packet = std::mem::take(&mut packet);
+            self.outbox.push((transmit.destination, packet));
         }
     }
 
@@ -260,14 +281,13 @@ impl End {
     }
 
     fn deliver(&mut self) {
-        while self.inbox.front().is_some_and(|(at, _)| *at <= self.now) {
-            let (_, packet) = self.inbox.pop_front().unwrap();
-            self.receive(&packet);
+        while self.inbox.front().is_some_and(|(at, ..)| *at <= self.now) {
+            let (_, from, packet) = self.inbox.pop_front().unwrap();
+            self.receive(from, &packet);
         }
     }
 
-    fn receive(&mut self, packet: &[u8]) {
-        let from = address(self.side.other());
+    fn receive(&mut self, from: SocketAddr, packet: &[u8]) {
         let endpoint = &mut self.endpoint;
         let Some(incoming) = endpoint.handle(self.now, from, None, None, packet.into()) else {
             return;
@@ -286,21 +306,45 @@ impl End {
         if self.link == Link::Held {
             return;
         }
-        for packet in self.outbox.drain(..) {
+        for (destination, packet) in std::mem::take(&mut self.outbox) {
             self.sent += 1;
-            let is_lost = match self.link {
-                Link::Up | Link::Held => false,
-                Link::Cut => true,
-                Link::Lossy(every) => self.sent % every == 0,
+            let weather = match self.link {
+                Link::Up | Link::Held => Weather::default(),
+                Link::Cut => continue,
+                Link::Lossy(every) if self.sent % every == 0 => continue,
+                Link::Lossy(_) => Weather::default(),
+                Link::Bad(weather) => weather,
             };
-            if !is_lost {
-                to.inbox.push_back((self.now + ROUND_TRIP / 2, packet));
+            let moved = to.address != address(to.side);
+            assert!(destination == to.address || moved, "{destination}");
+            if destination != to.address {
+                continue;
+            }
+            if self.happens(weather.lost) {
+                continue;
+            }
+            let copies = if self.happens(weather.twice) { 2 } else { 1 };
+            for _ in 0..copies {
+                let mut arrival = self.now + ROUND_TRIP / 2;
+                if self.happens(weather.late) {
+                    arrival += ROUND_TRIP * self.random.u32(1..=30) / 10;
+                }
+                let mut packet = packet.clone();
+                if self.happens(weather.spoilt) {
+                    spoil(&mut packet, &mut self.random);
+                }
+                let behind = to.inbox.partition_point(|(at, ..)| *at <= arrival);
+                to.inbox.insert(behind, (arrival, self.address, packet));
             }
         }
     }
 
+    fn happens(&mut self, percent: u32) -> bool {
+        self.random.u32(..100) < percent
+    }
+
     fn next_due(&self) -> Option<Instant> {
-        let arrival = self.inbox.front().map(|(at, _)| *at);
+        let arrival = self.inbox.front().map(|(at, ..)| *at);
         let due = [arrival, self.endpoint.poll_timeout()];
         due.into_iter().flatten().min()
     }
@@ -428,6 +472,16 @@ impl End {
 
     pub fn datagram(&mut self, session: SessionId, payload: &[u8]) {
         self.peer().send_datagram(session, payload).unwrap();
+    }
+}
+
+/// One bit is another, or the end is missing.
+fn spoil(packet: &mut Vec<u8>, random: &mut Rng) {
+    let at = random.usize(..packet.len());
+    if random.u32(..4) == 0 {
+        packet.truncate(at);
+    } else {
+        packet[at] ^= 1 << random.u32(..8);
     }
 }
 
