@@ -8,6 +8,9 @@ use webtransport_session::{Dir, Event, SendError, SessionId, StreamId};
 
 use crate::{END, GOODBYE, KICK, Sessions};
 
+/// Bytes of a message. A longer one is not wanted.
+const LARGEST_MESSAGE: usize = 64 * 1024;
+
 #[derive(Default)]
 pub(crate) struct Echo {
     /// Where each session was asked for.
@@ -15,7 +18,7 @@ pub(crate) struct Echo {
     /// What was not sent back yet, and whether it is the last.
     unsent: BTreeMap<StreamId, (BytesMut, bool)>,
     /// What came on streams that cannot be answered on, until it is complete.
-    messages: BTreeMap<StreamId, BytesMut>,
+    messages: BTreeMap<StreamId, (SessionId, BytesMut)>,
     /// Messages that wait for a stream.
     waiting: Vec<(SessionId, BytesMut)>,
 }
@@ -39,10 +42,16 @@ impl Echo {
                 data,
                 fin,
             } if stream.dir() == Dir::Uni => {
-                let message = self.messages.entry(stream).or_default();
+                let (_, message) = self
+                    .messages
+                    .entry(stream)
+                    .or_insert((session, BytesMut::new()));
                 message.extend_from_slice(&data);
-                if fin {
-                    let message = self.messages.remove(&stream).unwrap_or_default();
+                if message.len() > LARGEST_MESSAGE {
+                    self.messages.remove(&stream);
+                    let _over = host.stop(stream, 0);
+                } else if let Some((_, message)) = fin.then(|| self.messages.remove(&stream)).flatten()
+                {
                     self.waiting.push((session, message));
                     self.said_something(host, session);
                 }
@@ -68,6 +77,7 @@ impl Echo {
             Event::SessionClosed { session, .. } => {
                 self.paths.remove(&session);
                 self.waiting.retain(|&(of, _)| of != session);
+                self.messages.retain(|_, &mut (of, _)| of != session);
             }
             _ => {}
         }

@@ -21,7 +21,7 @@ host-suite [options]
   --hosts A,B…       only these, as clients and as servers
   --clients A,B…     only these as clients
   --servers A,B…     only these as servers
-  --program A=PATH   a host of your own, built already; may be repeated
+  --program A=PATH   a host of your own, built already, also in the place of one; may be repeated
   --only E01,W05…    only these scenarios
   --jobs N           so many at a time (4)
   --write FILE       the table goes to this file too
@@ -82,7 +82,13 @@ fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
         list: false,
     };
     let list = |value: std::ffi::OsString| -> Result<Option<Vec<String>>, lexopt::Error> {
-        Ok(Some(value.string()?.split(',').map(String::from).collect()))
+        let mut names: Vec<String> = Vec::new();
+        for name in value.string()?.split(',').map(str::trim) {
+            if !names.iter().any(|known| known == name) {
+                names.push(name.into());
+            }
+        }
+        Ok(Some(names))
     };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
@@ -110,7 +116,15 @@ fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
 }
 
 fn run(arguments: Arguments) -> Result<bool, Failure> {
-    let hosts: Vec<Host> = hosts::all().chain(arguments.programs).collect();
+    let programs = arguments.programs;
+    let is_replaced = |host: &Host| programs.iter().any(|program| program.name == host.name);
+    let mut hosts: Vec<Host> = hosts::all().filter(|host| !is_replaced(host)).collect();
+    for program in programs {
+        if hosts.iter().any(|host| host.name == program.name) {
+            return Err(Failure(format!("two programs are called {}", program.name)));
+        }
+        hosts.push(program);
+    }
     if arguments.list {
         for host in &hosts {
             println!("host {}", host.name);

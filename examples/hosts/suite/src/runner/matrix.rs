@@ -113,6 +113,12 @@ pub(crate) fn play(selection: &Selection, at_once: usize) -> Result<Results, Fai
         }
     }
     jobs.reverse();
+    let all = jobs.len();
+    if all == 0 && programs.values().all(Result::is_ok) {
+        return Err(Failure(
+            "nothing to play: h3 is a server only, for one --clients and --servers".into(),
+        ));
+    }
 
     let jobs = Mutex::new(jobs);
     let (sender, receiver) = mpsc::channel();
@@ -154,6 +160,9 @@ pub(crate) fn play(selection: &Selection, at_once: usize) -> Result<Results, Fai
                 declared.push((name.clone(), side, limit));
             }
             played.push(one);
+            if played.len() % 200 == 0 {
+                eprintln!("{} of {all} played", played.len());
+            }
         }
     });
     let missing = programs
@@ -207,19 +216,27 @@ fn play_one(job: &Job) -> (Outcome, Vec<(Side, Limit)>) {
         Ok(stage) => stage,
         Err(failure) => return (Outcome::Failed(failure.0), Vec::new()),
     };
-    let result = (job.scenario.play)(&mut stage, job.actor);
+    let mut result = (job.scenario.play)(&mut stage, job.actor);
     let limits = stage.limits();
     let cannot_act = limits
         .iter()
         .find(|(side, limit)| *side == job.actor && limit.told == Limit::IMPOSSIBLE);
-    // With some peers it may be had after all; with none, the limit is as it says.
-    if let (Some(limit), Err(_)) = (cannot_act, &result) {
-        return (Outcome::Limited(vec![limit.clone()]), limits);
+    // With some peers it may be had after all; with none, nothing at all has happened.
+    let is_excused = cannot_act.is_some() && result.is_err() && stage.is_quiet(job.actor.other());
+    if is_excused {
+        result = Ok(());
     }
-    let outcome = match result.and_then(|()| stage.end()) {
-        Ok(excused) if excused.is_empty() => Outcome::Passed,
-        Ok(excused) => Outcome::Limited(excused),
-        Err(failure) => Outcome::Failed(failure.0),
+    let ended = result
+        .and_then(|()| stage.knows_its_limits())
+        .and_then(|()| stage.end());
+    let outcome = match (ended, cannot_act) {
+        (Err(failure), _) => {
+            eprint!("{}", stage.story());
+            Outcome::Failed(failure.0)
+        }
+        (Ok(_), Some(limit)) if is_excused => Outcome::Limited(vec![limit.clone()]),
+        (Ok(excused), _) if excused.is_empty() => Outcome::Passed,
+        (Ok(excused), _) => Outcome::Limited(excused),
     };
     (outcome, limits)
 }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use host_suite::{Limit, Raw, Verb, report::What};
 use webtransport_session::{CloseReason, Config, ConnectionLost, SessionId, Side, StreamId};
 
-use crate::{Failure, process::Process, relay::Relay};
+use crate::{Failure, process::Process, relay::Relay, scenarios};
 
 /// The client that most scenarios have; a second one is 1. Servers call them the same.
 pub(crate) const FIRST: usize = 0;
@@ -327,7 +327,7 @@ impl Stage {
 
     /// Ends all that is left, and looks over everything that was told: every session that was ends
     /// exactly once, and nothing of it comes later.
-    pub(crate) fn end(mut self) -> Result<Vec<(Side, Limit)>, Failure> {
+    pub(crate) fn end(&mut self) -> Result<Vec<(Side, Limit)>, Failure> {
         let all = self.clients.len();
         for (number, client) in self.clients.iter_mut().enumerate() {
             if !is_over(client, FIRST) {
@@ -356,7 +356,39 @@ impl Stage {
         for number in 0..all {
             check(&self.server, number)?;
         }
-        Ok(self.excused)
+        Ok(std::mem::take(&mut self.excused))
+    }
+
+    /// Whether a side was told of no end at all.
+    pub(crate) fn is_quiet(&mut self, side: Side) -> bool {
+        let is_end =
+            |what: &What| matches!(what, What::Closed { .. } | What::ConnectionClosed { .. });
+        self.actor(side)
+            .is_ok_and(|process| process.count(FIRST, is_end) == 0)
+    }
+
+    /// A limit is one of a scenario.
+    pub(crate) fn knows_its_limits(&self) -> Result<(), Failure> {
+        let mut limits = self.server.limits.iter();
+        let mut of_clients = self.clients.iter().flat_map(|client| &client.limits);
+        let is_unknown =
+            |limit: &&Limit| !scenarios::all().any(|scenario| scenario.id == limit.scenario);
+        match limits.find(is_unknown).or(of_clients.find(is_unknown)) {
+            Some(limit) => Err(Failure(format!("no scenario is called {}", limit.scenario))),
+            None => Ok(()),
+        }
+    }
+
+    /// What each program told, for whoever looks for a mistake.
+    pub(crate) fn story(&self) -> String {
+        let clients = self.clients.iter().map(|client| ("client", client));
+        let mut story = format!("---- {}, as it was told\n", self.scenario);
+        for (name, process) in clients.chain([("server", &self.server)]) {
+            for (peer, what) in &process.log {
+                story += &format!("{name} {peer}: {what:?}\n");
+            }
+        }
+        story
     }
 }
 

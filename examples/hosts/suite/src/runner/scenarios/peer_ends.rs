@@ -1,6 +1,6 @@
 //! The actor ends the session on the CONNECT stream, in order or not: the other side tells how.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use host_suite::{Raw, Verb};
 use webtransport_session::{
@@ -139,6 +139,24 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             let code = WT_SESSION_GONE;
             raw(stage, actor, |stream| Raw::Stop { stream, code })?
                 .told(aborted(AbortedBy::StopSending, WT_SESSION_GONE))
+        },
+    },
+    Scenario {
+        id: "E10",
+        title: "sends a close capsule and FIN, then stops, while the other is busy",
+        actors: EITHER,
+        setup: plain,
+        play: |stage, actor| {
+            let session = stage.open()?;
+            let stream = session.connect_stream();
+            let milliseconds = 400;
+            stage.order(actor.other(), Verb::BeBusy { milliseconds })?;
+            // What is sent now is all there when the other looks again.
+            thread::sleep(Duration::from_millis(50));
+            stage.write(actor, stream, &data(&close_capsule(7, b"bye")), true)?;
+            let code = CODE;
+            stage.order(actor, Verb::Raw(Raw::Stop { stream, code }))?;
+            stage.closed(actor.other(), session, peer_closed(7, "bye"))
         },
     },
     Scenario {
