@@ -396,6 +396,7 @@ fn endings() -> Vec<Ending> {
             withdrawn(),
         )
         .or_at_server(&[shut()])
+        .or_at_server(&silence)
         .with(|client, _| client.config.deadlines.request = Some(Duration::from_secs(2))),
         early,
         Ending::new(
