@@ -44,7 +44,7 @@ impl Connection {
             return;
         }
         self.slots.insert(stream, Slot::Control(Default::default()));
-        let mut bytes = BytesMut::new();
+        let mut bytes = BytesMut::with_capacity(128);
         varint::put(&mut bytes, CONTROL);
         let entries = self.greased_settings(self.ours.to_pairs());
         bytes.put(settings::encode(&entries));

@@ -26,6 +26,10 @@ impl Deadlines {
         }
         if let Some(at) = *armed {
             self.queue.remove(&(at, stream));
+            if self.queue.is_empty() {
+                // Empty, it would keep room for eleven: most sessions that are open wait for nothing.
+                self.queue = BTreeSet::new();
+            }
         }
         if let Some(at) = due {
             self.queue.insert((at, stream));

@@ -115,7 +115,7 @@ impl Settings {
     /// they are sent.
     pub(crate) fn to_pairs(self) -> Vec<(u64, u64)> {
         let flag = |value| Some(value).filter(|&value| value != 0);
-        [
+        let known = [
             (ENABLE_CONNECT_PROTOCOL, flag(self.enable_connect_protocol)),
             (H3_DATAGRAM, flag(self.h3_datagram)),
             (H3_DATAGRAM_DRAFT04, flag(self.h3_datagram_draft04)),
@@ -128,10 +128,14 @@ impl Settings {
             (INITIAL_MAX_STREAMS_UNI, self.initial_max_streams_uni),
             (INITIAL_MAX_STREAMS_BIDI, self.initial_max_streams_bidi),
             (MAX_FIELD_SECTION_SIZE, self.max_field_section_size),
-        ]
-        .into_iter()
-        .filter_map(|(id, value)| Some((id, value?)))
-        .collect()
+        ];
+        let mut pairs = Vec::with_capacity(known.len());
+        pairs.extend(
+            known
+                .into_iter()
+                .filter_map(|(id, value)| Some((id, value?))),
+        );
+        pairs
     }
 
     /// Whether whoever relied on `earlier` has been promised no less by these.
