@@ -22,7 +22,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use webtransport_session::{Config, Connection, Input, Response, SessionId, StreamId};
+use webtransport_session::{Config, Input, StreamId};
 
 mod operations;
 
