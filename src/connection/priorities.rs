@@ -62,10 +62,16 @@ impl Connection {
         // apply it once the referenced stream is opened. Holding PRIORITY_UPDATE frames for each
         // stream requires server resources, which can be bounded by local implementation policy."
         let mut priorities = std::mem::take(&mut self.priorities);
-        priorities.retain(|&stream, _| self.may_become_session(stream));
         let limit = self.config.limits.unanswered_requests;
-        let has_room = u32::try_from(priorities.len()).is_ok_and(|count| count < limit);
-        if has_room || priorities.contains_key(&stream) {
+        let has_room = |priorities: &Priorities| {
+            priorities.contains_key(&stream)
+                || u32::try_from(priorities.len()).is_ok_and(|count| count < limit)
+        };
+        // Not each time, so that as many as are kept cost no more for each.
+        if !has_room(&priorities) {
+            priorities.retain(|&stream, _| self.may_become_session(stream));
+        }
+        if has_room(&priorities) {
             priorities.insert(stream, priority);
         }
         self.priorities = priorities;

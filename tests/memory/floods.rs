@@ -265,7 +265,7 @@ fn requests_that_stay(limits: &Limits) {
 
 /// Field sections that are much larger than their bytes, or say that they are.
 fn bombs() -> Vec<(&'static str, Vec<u8>)> {
-    let prefix = vec![0, 0];
+    let prefix = [0, 0];
     let and = |bytes: &[u8]| [&prefix[..], bytes].concat();
     // RFC 9204 §4.5.2: a byte for a whole line of the static table; 85 is a long one.
     let indexed = and(&[&[0xff, 85 - 63][..]; 8000].concat());

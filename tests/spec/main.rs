@@ -13,6 +13,7 @@
 mod mapping;
 mod names;
 mod results;
+mod security;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
