@@ -30,7 +30,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         id: "E33",
         title: "resets the CONNECT stream before the answer",
         actors: SERVER,
-        setup: plain,
+        setup: |setup, _| setup.client.deadlines.request = None,
         play: |stage, _| {
             stage.ready()?;
             let session = stage.request("/wait")?;
@@ -44,7 +44,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         id: "E35",
         title: "sends GOAWAY with the id of a request before the answer",
         actors: SERVER,
-        setup: plain,
+        setup: |setup, _| setup.client.deadlines.request = None,
         play: |stage, _| {
             stage.ready()?;
             let session = stage.request("/wait")?;
