@@ -289,11 +289,8 @@ impl<C: Stack> Host<C> {
     }
 
     /// Asks the stack itself why the connection is gone, because h3 tells less. With quinn, and the
-    /// feature `quinn-proto`:
-    ///
-    /// ```ignore
-    /// host.on_loss(move || connection.close_reason().map(Into::into))
-    /// ```
+    /// feature `quinn-proto`, `host.on_loss(move || connection.close_reason().map(Into::into))`, as
+    /// `examples/h3_server` does.
     #[must_use]
     pub fn on_loss(mut self, reason: impl Fn() -> Option<ConnectionLost> + Send + 'static) -> Self {
         self.on_loss = Some(Box::new(reason));
