@@ -4,10 +4,6 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-/// How the attribute begins that takes a test out of `cargo test`: it is not run, so it shows
-/// nothing, and is no test here.
-const IGNORED: &str = "#[ignore";
-
 pub fn all() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = BTreeSet::new();
@@ -42,17 +38,27 @@ fn read(source: &str, file: &str, found: &mut BTreeSet<String>) {
             module = format!("{file}::{inner}");
         }
         let line = line.trim_start();
-        if line == "#[test]" {
-            is_test = true;
-        } else if line.starts_with(IGNORED) {
-            is_test = false;
-        } else if let Some(rest) = line.strip_prefix("fn ") {
+        match attribute(line) {
+            Some("test") => is_test = true,
+            // `cargo test` does not run it, so it shows nothing: no test here.
+            Some("ignore") => is_test = false,
+            _ => {}
+        }
+        if let Some(rest) = line.strip_prefix("fn ") {
             let name = rest.split('(').next().unwrap_or_default();
             if std::mem::take(&mut is_test) {
                 found.insert(format!("{module}::{name}"));
             }
         }
     }
+}
+
+/// The name of the attribute that the line is, without what it is given.
+fn attribute(line: &str) -> Option<&str> {
+    let inner = line.strip_prefix("#[")?;
+    inner
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .next()
 }
 
 #[test]
@@ -67,9 +73,11 @@ fn names_are_read_as_cargo_has_them() {
     ] {
         assert!(tests.contains(name), "{name}");
     }
-    let source =
-        format!("#[test]\n{IGNORED}]\nfn later() {{}}\nfn helper() {{}}\n#[test]\nfn now() {{}}");
     let mut found = BTreeSet::new();
-    read(&source, "file", &mut found);
+    for out in ["ignore", "ignore = \"slow\""] {
+        let source =
+            format!("#[test]\n#[{out}]\nfn later() {{}}\nfn helper() {{}}\n#[test]\nfn now() {{}}");
+        read(&source, "file", &mut found);
+    }
     assert_eq!(found, BTreeSet::from(["file::now".to_owned()]));
 }
