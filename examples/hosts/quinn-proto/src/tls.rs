@@ -2,18 +2,13 @@
 
 use std::{error::Error, sync::Arc};
 
-use ::ring::hmac;
 use host_suite::Options;
 use quinn_proto::{
     self as quic, ClientConfig, EndpointConfig, RandomConnectionIdGenerator, ServerConfig,
     TransportConfig,
     crypto::rustls::{QuicClientConfig, QuicServerConfig},
 };
-use rustls::{
-    RootCertStore,
-    crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-};
+use ring::hmac;
 use webtransport_session::{Side, host::quinn_proto::Endpoint};
 
 pub(crate) fn endpoint(options: &Options) -> Result<Endpoint, Box<dyn Error>> {
@@ -31,36 +26,17 @@ pub(crate) fn endpoint(options: &Options) -> Result<Endpoint, Box<dyn Error>> {
 }
 
 fn server(options: &Options) -> Result<ServerConfig, Box<dyn Error>> {
-    let chain = CertificateDer::pem_file_iter(&options.certificate)?.collect::<Result<_, _>>()?;
-    let key = PrivateKeyDer::from_pem_file(&options.key)?;
-    let tls = rustls::ServerConfig::builder_with_provider(provider());
-    let tls = tls.with_safe_default_protocol_versions()?;
-    let tls = tls.with_no_client_auth();
-    let mut tls = tls.with_single_cert(chain, key)?;
-    tls.alpn_protocols = vec![options.alpn.clone().into()];
+    let tls = options.server_tls()?;
     let mut config = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls)?));
     config.transport_config(transport(options)?);
     Ok(config)
 }
 
 pub(crate) fn client(options: &Options) -> Result<ClientConfig, Box<dyn Error>> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(&options.certificate)? {
-        roots.add(certificate?)?;
-    }
-    let tls = rustls::ClientConfig::builder_with_provider(provider());
-    let tls = tls.with_safe_default_protocol_versions()?;
-    let tls = tls.with_root_certificates(roots);
-    let mut tls = tls.with_no_client_auth();
-    tls.alpn_protocols = vec![options.alpn.clone().into()];
+    let tls = options.client_tls()?;
     let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
     config.transport_config(transport(options)?);
     Ok(config)
-}
-
-/// By name: another host that is built along with this one brings rustls a second.
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
 }
 
 fn transport(options: &Options) -> Result<Arc<TransportConfig>, Box<dyn Error>> {

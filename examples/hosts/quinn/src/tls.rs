@@ -9,10 +9,6 @@ use quinn::{
 };
 use quinn_proto::HashedConnectionIdGenerator;
 use ring::hmac;
-use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-};
 use webtransport_session::Side;
 
 pub(crate) fn endpoint(options: &Options) -> Result<Endpoint, Box<dyn Error>> {
@@ -42,24 +38,14 @@ pub(crate) fn endpoint(options: &Options) -> Result<Endpoint, Box<dyn Error>> {
 }
 
 fn server(options: &Options) -> Result<ServerConfig, Box<dyn Error>> {
-    let chain = CertificateDer::pem_file_iter(&options.certificate)?.collect::<Result<_, _>>()?;
-    let key = PrivateKeyDer::from_pem_file(&options.key)?;
-    let tls = rustls::ServerConfig::builder().with_no_client_auth();
-    let mut tls = tls.with_single_cert(chain, key)?;
-    tls.alpn_protocols = vec![options.alpn.clone().into()];
+    let tls = options.server_tls()?;
     let mut config = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls)?));
     config.transport_config(transport(options)?);
     Ok(config)
 }
 
 fn client(options: &Options) -> Result<ClientConfig, Box<dyn Error>> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(&options.certificate)? {
-        roots.add(certificate?)?;
-    }
-    let tls = rustls::ClientConfig::builder().with_root_certificates(roots);
-    let mut tls = tls.with_no_client_auth();
-    tls.alpn_protocols = vec![options.alpn.clone().into()];
+    let tls = options.client_tls()?;
     let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
     config.transport_config(transport(options)?);
     Ok(config)

@@ -17,6 +17,7 @@ mod options;
 mod orders;
 mod pattern;
 pub mod report;
+mod tls;
 
 pub use application::Application;
 pub use host::{Host, Sessions};
