@@ -317,6 +317,26 @@ fn second(name: &str) -> Case {
     Case::new(name, Act::Second, Deed::Wait, local(0, "")).notes(&[refused])
 }
 
+/// Runs all cases of a peer that speaks draft 07 in both roles, and carries one session on a
+/// connection.
+fn both_roles(
+    options: &Options,
+    name: &str,
+    as_client: Vec<Case>,
+    as_server: Vec<Case>,
+    start: Start<'_>,
+) -> anyhow::Result<[Table; 2]> {
+    let dialect = Dialect::Draft07;
+    let title = format!("{name} as client");
+    let mut client = table(options, &title, (Side::Client, dialect), as_client, start)?;
+    if !client.rows.is_empty() {
+        client.rows.push(one_session());
+    }
+    let title = format!("{name} as server");
+    let server = table(options, &title, (Side::Server, dialect), as_server, start)?;
+    Ok([client, server])
+}
+
 /// What a client that knows one session on a connection cannot be tried with.
 fn one_session() -> Row {
     let one = || Cell::unsupported("It has no function for a second session on a connection");

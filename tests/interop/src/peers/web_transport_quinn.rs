@@ -7,15 +7,15 @@ use http::StatusCode;
 use url::Url;
 use web_transport_quinn::{Request, Session as WebTransport};
 use webtransport_session::{
-    CloseReason, ConnectionLost, Deadline, Dialect, Endpoint, Http3Error, Side, Violation,
+    CloseReason, ConnectionLost, Deadline, Endpoint, Http3Error, Side, Violation,
 };
 
 use super::{
-    CONVERSED, CONVERSED_THERE, Case, closed_with,
+    CONVERSED, CONVERSED_THERE, Case, both_roles, closed_with,
     guest::{self, Deed, Guest, Invitation, Lines, PATIENCE, Session},
     local,
     ours::{Act, redirect},
-    peer_closed, rejected, table,
+    peer_closed, rejected,
 };
 use crate::{options::Options, table::Section};
 
@@ -46,26 +46,8 @@ pub(crate) fn section(options: &Options) -> anyhow::Result<Section> {
             .into(),
     );
     let start = |invitation| Guest::start(invitation, play);
-    for (side, dialect, title, cases) in [
-        (
-            Side::Client,
-            Dialect::Draft07,
-            "web-transport-quinn as client",
-            client_cases(),
-        ),
-        (
-            Side::Server,
-            Dialect::Draft07,
-            "web-transport-quinn as server",
-            server_cases(),
-        ),
-    ] {
-        let mut table = table(options, title, (side, dialect), cases, &start)?;
-        if side == Side::Client && !table.rows.is_empty() {
-            table.rows.push(super::one_session());
-        }
-        section.tables.push(table);
-    }
+    let tables = both_roles(options, name, client_cases(), server_cases(), &start)?;
+    section.tables.extend(tables);
     Ok(section)
 }
 
@@ -186,7 +168,10 @@ fn closes(code: u32, reason: &'static str) -> ConnectionLost {
 
 /// It takes 100 ms for it, and so it may come behind our shutdown.
 fn closes_or_we_do(code: u32, reason: &'static str) -> [ConnectionLost; 2] {
-    [closes(code, reason), ConnectionLost::Local { code: Some(0x100) }]
+    [
+        closes(code, reason),
+        ConnectionLost::Local { code: Some(0x100) },
+    ]
 }
 
 /// For either role.

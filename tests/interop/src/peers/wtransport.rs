@@ -3,18 +3,17 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use anyhow::Context as _;
-use webtransport_session::{CloseReason, ConnectionLost, Deadline, Dialect, Endpoint, Side};
+use webtransport_session::{CloseReason, ConnectionLost, Deadline, Endpoint, Side};
 use wtransport::{
     Connection, VarInt,
     endpoint::{IncomingSessionFuture, SessionRequest},
 };
 
 use super::{
-    Case, closed_with,
+    Case, both_roles, closed_with,
     guest::{self, Deed, Guest, Invitation, Lines, Session},
     local,
     ours::{Act, redirect},
-    table,
 };
 use crate::{options::Options, table::Section};
 
@@ -43,26 +42,14 @@ pub(crate) fn section(options: &Options) -> anyhow::Result<Section> {
             .into(),
     );
     let start = |invitation| Guest::start(invitation, play);
-    for (side, dialect, title, cases) in [
-        (
-            Side::Client,
-            Dialect::Draft07,
-            "wtransport as client",
-            client_cases(),
-        ),
-        (
-            Side::Server,
-            Dialect::Draft07,
-            "wtransport as server",
-            server_cases(),
-        ),
-    ] {
-        let mut table = table(options, title, (side, dialect), cases, &start)?;
-        if side == Side::Client && !table.rows.is_empty() {
-            table.rows.push(super::one_session());
-        }
-        section.tables.push(table);
-    }
+    let tables = both_roles(
+        options,
+        "wtransport",
+        client_cases(),
+        server_cases(),
+        &start,
+    )?;
+    section.tables.extend(tables);
     Ok(section)
 }
 
