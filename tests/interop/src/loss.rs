@@ -32,6 +32,8 @@ const LOSSES: [u32; 3] = [1, 5, 20];
 const DELAY: std::ops::RangeInclusive<u64> = 1..=20;
 /// Played at a time: nearly all of it is waiting.
 const AT_A_TIME: usize = 16;
+/// One in so many seeds may end before there was a connection.
+const MAY_NOT_CONNECT: u64 = 5;
 /// Seeds for each that `--runs` says, for ourselves.
 const SEEDS: u64 = 10;
 
@@ -125,9 +127,18 @@ fn tally(
         .collect::<Vec<_>>()
         .join("; ");
     let wrong = lock(&wrong);
-    match wrong.first() {
-        None => Cell::pass(words),
-        Some(first) => Cell::failure(format!("{words}; {} wrong", wrong.len()), first),
+    let unconnected: usize = lock(&counts)
+        .iter()
+        .filter(|(what, _)| what.starts_with(NEVER_CONNECTED))
+        .map(|(_, count)| *count)
+        .sum();
+    if let Some(first) = wrong.first() {
+        Cell::failure(format!("{words}; {} wrong", wrong.len()), first)
+    } else if unconnected as u64 > (seeds / MAY_NOT_CONNECT).max(1) {
+        let why = "So many fail for another reason than loss";
+        Cell::failure(words, why)
+    } else {
+        Cell::pass(words)
     }
 }
 
@@ -246,6 +257,8 @@ impl Ending {
     }
 }
 
+const NEVER_CONNECTED: &str = "never connected";
+
 /// So much may be lost that a connection never comes to be, or is over at one end before the other
 /// is sure of it. Then there was no session.
 pub(crate) fn never_connected(told: &Told) -> Option<String> {
@@ -256,7 +269,8 @@ pub(crate) fn never_connected(told: &Told) -> Option<String> {
             | ConnectionLost::IdleTimeout
             | ConnectionLost::StatelessReset
     );
-    (told.reasons.is_empty() && is_silence).then(|| format!("never connected: `{}`", lost.label()))
+    (told.reasons.is_empty() && is_silence)
+        .then(|| format!("{NEVER_CONNECTED}: `{}`", lost.label()))
 }
 
 /// With time for what is lost to be sent again, and none that strikes before.

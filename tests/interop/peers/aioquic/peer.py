@@ -1,6 +1,6 @@
 """One end of a WebTransport session on aioquic, client or server, for one thing that is tried.
 
-Takes one argument, a JSON object, and prints JSON lines: {"port": n} of a server, {"tell": text} for
+Reads a JSON object from its input, and prints JSON lines: {"port": n} of a server, {"tell": text} for
 what it is told, and nothing after its connection is over.
 
 Both sides open a unidirectional stream with b"ready" when the session is open for them, and act when
@@ -30,6 +30,7 @@ from aioquic.quic.events import (
     StopSendingReceived,
     StreamReset,
 )
+from aioquic.tls import load_pem_private_key, load_pem_x509_certificates
 
 
 def print_line(line):
@@ -367,7 +368,9 @@ async def main(plan):
         await asyncio.sleep(0.05)
         transport.close()
     else:
-        configuration.load_cert_chain(plan["certificate"], plan["key"])
+        # Not `load_cert_chain`, which reads files: several servers run at a time, each with its own.
+        [configuration.certificate] = load_pem_x509_certificates(plan["certificate"].encode())
+        configuration.private_key = load_pem_private_key(plan["key"].encode())
         server = await serve("127.0.0.1", 0, configuration=configuration, create_protocol=Peer)
         print_line({"port": server._transport.get_extra_info("sockname")[1]})
         await asyncio.wait_for(Peer.over.wait(), plan["patience"])
@@ -377,7 +380,7 @@ async def main(plan):
 
 if __name__ == "__main__":
     try:
-        asyncio.run(main(json.loads(sys.argv[1])))
+        asyncio.run(main(json.load(sys.stdin)))
     except TimeoutError:
         tell("hangs")
     except Exception as error:

@@ -1,9 +1,8 @@
-//! aioquic in a process of its own: installed into a virtual environment under `target/`, started with
-//! what it is to do, and read line by line.
+//! aioquic in a process of its own: installed into a virtual environment under `target/`, told what
+//! it is to do, and read line by line.
 
 use std::{
-    fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -58,32 +57,22 @@ pub(crate) fn start(python: &Path, invitation: Invitation) -> anyhow::Result<Gue
     let Deed::Script(mut plan) = invitation.deed else {
         bail!("aioquic takes scripts");
     };
-    let directory = results::installed().join("identity");
-    fs::create_dir_all(&directory)?;
     let (certificate, key) = invitation.identity.pem();
-    let files = [
-        (directory.join("certificate.pem"), certificate),
-        (directory.join("key.pem"), key),
-    ];
-    for (file, text) in &files {
-        fs::write(file, text)?;
-    }
     let is_client = invitation.side == Side::Client;
     plan["role"] = if is_client { "client" } else { "server" }.into();
     plan["idle"] = invitation.idle.as_secs_f64().into();
     plan["patience"] = PATIENCE.as_secs_f64().into();
     plan["port"] = invitation.server.map(|server| server.port()).into();
-    plan["certificate"] = match is_client {
-        true => certificate.into(),
-        false => files[0].0.display().to_string().into(),
-    };
-    plan["key"] = files[1].0.display().to_string().into();
+    plan["certificate"] = certificate.into();
+    plan["key"] = key.into();
     let mut child = Command::new(python)
         .arg(results::package().join("peers/aioquic/peer.py"))
-        .arg(plan.to_string())
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
+    let mut input = child.stdin.take().context("no input")?;
+    input.write_all(plan.to_string().as_bytes())?;
+    drop(input);
     let lines = BufReader::new(child.stdout.take().context("no output")?).lines();
     let (tell, told) = mpsc::channel();
     let (listen, listens) = mpsc::channel();
