@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     match run(&options) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(failures) => {
-            eprintln!("interop: {failures} failures of ours");
+            eprintln!("interop: cells that failed: {failures}");
             ExitCode::FAILURE
         }
         Err(error) => {

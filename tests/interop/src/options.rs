@@ -15,7 +15,7 @@ Parts, all if none is named:
 
 Options:
   --filter TEXT   only what has TEXT in its name; nothing is stored
-  --runs N        how often each way of leaving is measured (5)
+  --runs N        how often each way of leaving is measured (5; with fewer, no delay is judged)
   --keep          reuse what was installed under target/, and install nothing
   --help
 ";

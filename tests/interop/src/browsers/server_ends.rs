@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Context as _;
 use serde_json::{Value, json};
 use webtransport_session::{
     Event, SessionId, StreamId,
@@ -312,11 +313,12 @@ fn once(bench: &mut Bench, end: End) -> anyhow::Result<[Cell; 3]> {
     let url = format!("https://{}{}", node.address, end.path());
     let patience = if end.opens() { 8000 } else { 100 };
     let args = json!(["s", url, bench.identity.hash(), {}, patience]);
-    bench.call(&tab, Place::Page, "openSession", &args)?;
-    let (peer, session) = node.wait("SessionRequested", PATIENCE, |seen| match seen.event {
+    let state = bench.call(&tab, Place::Page, "openSession", &args)?;
+    let requested = node.wait("SessionRequested", PATIENCE, |seen| match seen.event {
         Event::SessionRequested { session, .. } => Some((seen.peer, session)),
         _ => None,
-    })?;
+    });
+    let (peer, session) = requested.with_context(|| format!("the page has {state}"))?;
     thread::sleep(Duration::from_millis(100));
     let mut node = Some(node);
     if let Some(node) = &node {
