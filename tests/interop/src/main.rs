@@ -56,7 +56,7 @@ fn run(options: &Options) -> anyhow::Result<usize> {
         let mut keep = |section: Section| {
             failures += section.failures();
             print!("{}", section.to_markdown());
-            if options.filter.is_some() {
+            if !options.filters.is_empty() {
                 eprintln!(
                     "interop: {} was run in part, so that nothing is stored",
                     section.id

@@ -14,7 +14,7 @@ Parts, all if none is named:
   capture     records the fixtures in tests/fixtures/browsers anew (only if named)
 
 Options:
-  --filter TEXT   only what has TEXT in its name; nothing is stored
+  --filter TEXT   only what has TEXT in its name, or that of another --filter; nothing is stored
   --runs N        how often each way of leaving is measured (5; with fewer, no delay is judged)
   --keep          reuse what was installed under target/, and install nothing
   --help
@@ -44,8 +44,8 @@ impl Part {
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) parts: Vec<Part>,
-    /// Only what has this in its name.
-    pub(crate) filter: Option<String>,
+    /// Only what has one of these in its name, if there are any.
+    pub(crate) filters: Vec<String>,
     /// How often each delay is measured.
     pub(crate) runs: usize,
     /// Nothing is to be installed.
@@ -61,14 +61,14 @@ impl Options {
     fn from(mut parser: Parser) -> Result<Option<Self>, lexopt::Error> {
         let mut options = Self {
             parts: Vec::new(),
-            filter: None,
+            filters: Vec::new(),
             runs: 5,
             keep: false,
         };
         while let Some(arg) = parser.next()? {
             match arg {
                 Arg::Long("help") | Arg::Short('h') => return Ok(None),
-                Arg::Long("filter") => options.filter = Some(parser.value()?.string()?),
+                Arg::Long("filter") => options.filters.push(parser.value()?.string()?),
                 Arg::Long("keep") => options.keep = true,
                 Arg::Long("runs") => {
                     options.runs = parser.value()?.parse()?;
@@ -96,9 +96,8 @@ impl Options {
 
     /// Whether something of this name is to be run.
     pub(crate) fn wants(&self, name: &str) -> bool {
-        self.filter
-            .as_deref()
-            .is_none_or(|filter| name.contains(filter))
+        let mut filters = self.filters.iter();
+        self.filters.is_empty() || filters.any(|filter| name.contains(filter))
     }
 }
 
@@ -118,6 +117,14 @@ mod tests {
             [Part::Chromium, Part::Firefox, Part::Peers, Part::Loss]
         );
         assert!(options.wants("anything"));
+        Ok(())
+    }
+
+    #[test]
+    fn what_any_filter_names_is_wanted() -> Result<(), lexopt::Error> {
+        let options = parse(&["peers", "--filter", "aioquic", "--filter", "h3"])?.ok_or("help")?;
+        assert!(options.wants("aioquic as client") && options.wants("h3 as server"));
+        assert!(!options.wants("wtransport"));
         Ok(())
     }
 

@@ -309,6 +309,7 @@ fn once(bench: &mut Bench, end: End) -> anyhow::Result<[Cell; 3]> {
     let silent = matches!(end, End::Vanished | End::Killed);
     let idle = if silent { IDLE } else { NEVER };
     let node = server::start(&bench.identity, idle, config)?;
+    node.record()?;
     let tab = bench.page()?;
     let url = format!("https://{}{}", node.address, end.path());
     let patience = if end.opens() { 8000 } else { 100 };
@@ -318,7 +319,8 @@ fn once(bench: &mut Bench, end: End) -> anyhow::Result<[Cell; 3]> {
         Event::SessionRequested { session, .. } => Some((seen.peer, session)),
         _ => None,
     });
-    let (peer, session) = requested.with_context(|| format!("the page has {state}"))?;
+    let (peer, session) = requested
+        .with_context(|| format!("the page has {state}, the server {:?}", node.recorded()))?;
     thread::sleep(Duration::from_millis(100));
     let mut node = Some(node);
     if let Some(node) = &node {
