@@ -32,9 +32,13 @@ impl Protocol {
 
     /// The names in a WT-Available-Protocols field, given its lines; none if it is to be ignored.
     pub(crate) fn parse_list(lines: impl IntoIterator<Item: AsRef<[u8]>>) -> Vec<Self> {
+        let value = join(lines);
+        if value.is_empty() {
+            return Vec::new();
+        }
         // §3.3: "Any value type other than String MUST be treated as an error that causes the
         // entire field to be ignored"
-        Parser::new(&join(lines))
+        Parser::new(&value)
             .parse_list_with_visitor(Names(Vec::new()))
             .unwrap_or_default()
     }
