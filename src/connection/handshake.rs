@@ -105,9 +105,12 @@ pub(crate) fn read_request(section: &[u8], limit: usize) -> Result<Asked, Unread
         return Ok(Asked::Other(StatusCode::BAD_REQUEST));
     };
     let request = Box::new(Request {
+        uri,
         origin: fields.origin,
+        protocols: Vec::new(),
+        protocol_required: false,
         headers: fields.headers,
-        ..Request::new(uri)
+        dialect: None,
     });
     Ok(Asked::Session(Wanted { token, request }))
 }
@@ -129,8 +132,11 @@ impl Wanted {
     /// The request for the application, now that its dialect is known.
     pub(crate) fn into_request(self, dialect: Dialect) -> Box<Request> {
         let mut request = self.request;
-        request.protocols = Protocol::parse_list(request.headers.get_all(WT_AVAILABLE_PROTOCOLS));
-        remove_reserved(&mut request.headers);
+        let headers = &mut request.headers;
+        if !headers.is_empty() {
+            request.protocols = Protocol::parse_list(headers.get_all(WT_AVAILABLE_PROTOCOLS));
+            remove_reserved(headers);
+        }
         request.dialect = Some(dialect);
         request
     }
@@ -330,6 +336,7 @@ impl Fields {
     }
 
     /// `None`: malformed.
+    #[inline]
     fn add(&mut self, name: &[u8], value: &[u8]) -> Option<()> {
         // RFC 9114 §4.3: "All pseudo-header fields MUST appear in the header section before
         // regular header fields." One that comes later is no name of a regular field either.
