@@ -183,9 +183,9 @@ fn check_uri(uri: &Uri) -> Result<(), InvalidRequest> {
         return Err(InvalidRequest);
     }
     // §3.2: "Both the `:authority` and the `:path` value MUST be set"
-    let authority = uri.authority().ok_or(InvalidRequest)?;
-    // RFC 9114 §4.3.1: the authority has no userinfo.
-    if authority.host().is_empty() || authority.as_str().contains('@') {
+    let authority = uri.authority().ok_or(InvalidRequest)?.as_str();
+    // RFC 9114 §4.3.1: the authority has no userinfo. Nor is there a host before a colon in front.
+    if authority.starts_with(':') || authority.bytes().any(|byte| byte == b'@') {
         return Err(InvalidRequest);
     }
     // RFC 9114 §4.3.1: only OPTIONS may have "*" for its path.

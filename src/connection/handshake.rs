@@ -14,7 +14,7 @@ use crate::{
     message::{WT_AVAILABLE_PROTOCOLS, WT_PROTOCOL, is_reserved},
     wire::{
         frame,
-        qpack::{self, Encoder},
+        qpack::{self, Encoder, Name},
     },
 };
 
@@ -206,6 +206,13 @@ pub(crate) fn response_of(
     })
 }
 
+const METHOD: Name = Name::of(b":method");
+const SCHEME: Name = Name::of(b":scheme");
+const AUTHORITY: Name = Name::of(b":authority");
+const PATH: Name = Name::of(b":path");
+const ORIGIN: Name = Name::of(b"origin");
+const STATUS: Name = Name::of(b":status");
+
 /// A HEADERS frame of ours.
 #[derive(Debug)]
 pub(crate) struct Head {
@@ -219,13 +226,13 @@ pub(crate) fn connect(request: &Request, dialect: Dialect) -> Head {
     let authority = request.uri.authority().map_or("", Authority::as_str);
     let path = request.target();
     head(|fields| {
-        fields.encode_field(b":method", b"CONNECT");
+        fields.encode_known(METHOD, b"CONNECT");
         fields.encode_field(b":protocol", dialect.token().as_bytes());
-        fields.encode_field(b":scheme", b"https");
-        fields.encode_field(b":authority", authority.as_bytes());
-        fields.encode_field(b":path", path.as_bytes());
+        fields.encode_known(SCHEME, b"https");
+        fields.encode_known(AUTHORITY, authority.as_bytes());
+        fields.encode_known(PATH, path.as_bytes());
         if let Some(origin) = &request.origin {
-            fields.encode_field(b"origin", origin.as_bytes());
+            fields.encode_known(ORIGIN, origin.as_bytes());
         }
         put_version(fields, dialect.request_header());
         if let Some(offered) = Protocol::encode_list(&request.protocols) {
@@ -238,7 +245,7 @@ pub(crate) fn connect(request: &Request, dialect: Dialect) -> Head {
 /// The HEADERS frame of a 2xx.
 pub(crate) fn accept(response: &Response, dialect: Dialect) -> Head {
     head(|fields| {
-        fields.encode_field(b":status", b"200");
+        fields.encode_known(STATUS, b"200");
         put_version(fields, dialect.response_header());
         if let Some(chosen) = response.protocol.as_ref().and_then(Protocol::encode_item) {
             put(fields, &WT_PROTOCOL, chosen.as_bytes());
@@ -250,7 +257,7 @@ pub(crate) fn accept(response: &Response, dialect: Dialect) -> Head {
 /// The HEADERS frame of any other final answer.
 pub(crate) fn reject(rejection: &Rejection) -> Head {
     head(|fields| {
-        fields.encode_field(b":status", rejection.status.as_str().as_bytes());
+        fields.encode_known(STATUS, rejection.status.as_str().as_bytes());
         put_all(fields, &rejection.headers);
     })
 }

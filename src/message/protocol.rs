@@ -45,6 +45,9 @@ impl Protocol {
 
     /// The value of a WT-Available-Protocols field; `None` where there is nothing to offer.
     pub(crate) fn encode_list(offered: &[Self]) -> Option<String> {
+        if offered.is_empty() {
+            return None;
+        }
         let mut list = ListSerializer::new();
         for protocol in offered {
             let _ = list.bare_item(protocol.as_string()?);

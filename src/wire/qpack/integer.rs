@@ -1,6 +1,6 @@
 //! Integers that begin inside a byte (RFC 7541 §5.1, RFC 9204 §4.1.1).
 
-use super::super::varint;
+use super::super::{buffer::Buffer, varint};
 
 /// RFC 9204 §4.1.1: 62 bits must be understood. That many fit in nine bytes after the first.
 const MAX_CONTINUATION: u32 = 9;
@@ -45,13 +45,20 @@ fn continued(input: &mut &[u8], prefix: u8) -> Option<u64> {
 
 /// Appends `value`; `pattern` is what stands above its first `bits` bits, `1 <= bits <= 8`.
 #[inline]
-pub(super) fn put(out: &mut Vec<u8>, pattern: u8, bits: u32, value: usize) {
+pub(super) fn put(out: &mut Buffer, pattern: u8, bits: u32, value: usize) {
     let full = full_prefix(bits);
-    let Some(mut rest) = value.checked_sub(usize::from(full)) else {
-        out.push(pattern | u8::try_from(value).unwrap_or(full));
-        return;
-    };
-    out.push(pattern | full);
+    match u8::try_from(value) {
+        Ok(value) if value < full => out.push(pattern | value),
+        _ => {
+            out.push(pattern | full);
+            put_rest(out, value.saturating_sub(full.into()));
+        }
+    }
+}
+
+/// What is left of an integer behind a full prefix.
+#[inline(never)]
+fn put_rest(out: &mut Buffer, mut rest: usize) {
     while rest >= 0x80 {
         out.push(0x80 | low_seven(rest));
         rest >>= 7;
