@@ -123,9 +123,11 @@ pub fn settings(data: &[u8]) {
     let limit = u32::from(choice >> 1);
     let Ok(settings) = Settings::parse(payload, limit, side) else { return };
     // What is understood is said again in the same words.
-    let pairs = settings.to_pairs();
+    let pairs: Vec<_> = settings.pairs().collect();
     assert_eq!(Settings::from_pairs(&pairs, side), Ok(settings));
-    let frame = wire::settings::encode(&pairs);
+    let mut frame = wire::buffer::Buffer::new();
+    wire::settings::put(&mut frame, pairs);
+    let frame = frame.freeze();
     let mut reader = Reader::new();
     let mut rest = frame.clone();
     let Some(Part::Header { kind: 0x04, len }) = reader.next(&mut rest) else {

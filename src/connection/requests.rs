@@ -219,6 +219,9 @@ impl Connection {
     }
 
     fn held_requests(&self) -> Vec<StreamId> {
+        if self.unanswered == 0 {
+            return Vec::new();
+        }
         let is_held = |slot: &Slot| matches!(slot, Slot::Request(request) if matches!(request.phase, RequestPhase::Held(_)));
         let mut streams = self.slots.ids();
         streams.retain(|&stream| self.slots.get(stream).is_some_and(is_held));

@@ -63,6 +63,21 @@ impl Buffer {
         self.put_many(bytes);
     }
 
+    /// Appends the first `len` of eight bytes.
+    #[inline]
+    pub(crate) fn put_front(&mut self, bytes: [u8; 8], len: usize) {
+        if let Self::Few(few) = self {
+            let rest = few.bytes.get_mut(few.len..).unwrap_or_default();
+            // All eight at once is one store; what is too much the next bytes overwrite.
+            if let Some(place) = rest.first_chunk_mut() {
+                *place = bytes;
+                few.len += len.min(8);
+                return;
+            }
+        }
+        self.put(bytes.get(..len).unwrap_or(&bytes));
+    }
+
     /// What makes them many, or more.
     #[inline(never)]
     fn put_many(&mut self, bytes: &[u8]) {

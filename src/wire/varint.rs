@@ -38,7 +38,7 @@ pub(crate) fn put(out: &mut impl BufMut, v: u64) {
 /// The same into a buffer of ours.
 pub(crate) fn write(out: &mut Buffer, v: u64) {
     let (bytes, len) = encode(v);
-    out.put(bytes.get(..len).unwrap_or_default());
+    out.put_front(bytes, len);
 }
 
 /// The value at the front of `bytes` and its length, or `None` if it is not all there.

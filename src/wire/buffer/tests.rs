@@ -30,3 +30,16 @@ fn nothing_more_leaves_it_as_it_is() {
         assert_eq!(buffer.freeze(), vec![7; len]);
     }
 }
+
+#[test]
+fn the_front_of_eight_bytes_is_all_that_is_written_of_them() {
+    for before in [0, 1, FEW - 9, FEW - 8, FEW - 7, FEW - 2, FEW, FEW + 1] {
+        for len in 0..=8 {
+            let mut buffer = written(&vec![7; before], FEW);
+            buffer.put_front(*b"12345678", len);
+            assert_eq!(buffer.as_ref()[before..], b"12345678"[..len]);
+            buffer.push(9);
+            assert_eq!(buffer.as_ref()[before + len..], [9]);
+        }
+    }
+}
