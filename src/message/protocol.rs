@@ -57,8 +57,12 @@ impl Protocol {
 
     /// The name in a WT-Protocol field, given its lines; `None` if it is to be ignored.
     pub(crate) fn parse_item(lines: impl IntoIterator<Item: AsRef<[u8]>>) -> Option<Self> {
+        let value = join(lines);
+        if value.is_empty() {
+            return None;
+        }
         let mut name = None;
-        Parser::new(&join(lines))
+        Parser::new(&value)
             .parse_item_with_visitor(|item: BareItemFromInput<'_>| {
                 name = Some(Self::from_item(&item)?);
                 // §3.3: "parameters MUST be ignored"
