@@ -14,7 +14,7 @@ use crate::{
     message::{WT_AVAILABLE_PROTOCOLS, WT_PROTOCOL, is_reserved},
     wire::{
         frame,
-        qpack::{self, Encoder, Name},
+        qpack::{self, Encoder, Line, Name},
     },
 };
 
@@ -206,8 +206,9 @@ pub(crate) fn response_of(
     })
 }
 
-const METHOD: Name = Name::of(b":method");
-const SCHEME: Name = Name::of(b":scheme");
+const CONNECT: Line = Line::of(b":method", b"CONNECT");
+const HTTPS: Line = Line::of(b":scheme", b"https");
+const OK: Line = Line::of(b":status", b"200");
 const AUTHORITY: Name = Name::of(b":authority");
 const PATH: Name = Name::of(b":path");
 const ORIGIN: Name = Name::of(b"origin");
@@ -226,9 +227,9 @@ pub(crate) fn connect(request: &Request, dialect: Dialect) -> Head {
     let authority = request.uri.authority().map_or("", Authority::as_str);
     let path = request.target();
     head(|fields| {
-        fields.encode_known(METHOD, b"CONNECT");
+        fields.encode_line(CONNECT);
         fields.encode_field(b":protocol", dialect.token().as_bytes());
-        fields.encode_known(SCHEME, b"https");
+        fields.encode_line(HTTPS);
         fields.encode_known(AUTHORITY, authority.as_bytes());
         fields.encode_known(PATH, path.as_bytes());
         if let Some(origin) = &request.origin {
@@ -245,7 +246,7 @@ pub(crate) fn connect(request: &Request, dialect: Dialect) -> Head {
 /// The HEADERS frame of a 2xx.
 pub(crate) fn accept(response: &Response, dialect: Dialect) -> Head {
     head(|fields| {
-        fields.encode_known(STATUS, b"200");
+        fields.encode_line(OK);
         put_version(fields, dialect.response_header());
         if let Some(chosen) = response.protocol.as_ref().and_then(Protocol::encode_item) {
             put(fields, &WT_PROTOCOL, chosen.as_bytes());

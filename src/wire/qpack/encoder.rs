@@ -2,7 +2,7 @@
 
 use super::super::buffer::Buffer;
 use super::integer;
-use super::static_table::{self, Name};
+use super::static_table::{self, Line, Name};
 
 /// Appends one field section to a buffer.
 #[derive(Debug)]
@@ -49,12 +49,22 @@ impl<'a> Encoder<'a> {
         self.encode_after(first, pattern, value);
     }
 
+    /// The same of one that was looked up when compiling.
+    #[inline]
+    pub(crate) fn encode_line(&mut self, line: Line) {
+        let (name, value) = static_table::get(line.0.into()).unwrap_or_default();
+        self.count(name, value);
+        integer::put(self.out, 0b1100_0000, 6, usize::from(line.0));
+    }
+
     /// The same of a name that was looked up when compiling, and is no secret's.
+    #[inline]
     pub(crate) fn encode_known(&mut self, name: Name, value: &[u8]) {
         self.count(name.text, value);
         self.encode_after(name.first, 0b0101_0000, value);
     }
 
+    #[inline]
     /// With the name at this index of the static table; `pattern` is for when the value is not there.
     fn encode_after(&mut self, first: u8, pattern: u8, value: &[u8]) {
         if let Some(index) = static_table::find_value(first, value) {
@@ -65,11 +75,13 @@ impl<'a> Encoder<'a> {
         }
     }
 
+    #[inline]
     fn encode_value(&mut self, value: &[u8]) {
         integer::put(self.out, 0, 7, value.len());
         self.out.put(value);
     }
 
+    #[inline]
     fn count(&mut self, name: &[u8], value: &[u8]) {
         let size = name.len().saturating_add(value.len()).saturating_add(32);
         self.size += u64::try_from(size).unwrap_or(u64::MAX);

@@ -22,6 +22,22 @@ impl Name {
     }
 }
 
+/// A field line of the table, by its index.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line(pub(super) u8);
+
+impl Line {
+    /// Looked up when compiling, where it fails for what is not in the table.
+    #[expect(clippy::indexing_slicing, reason = "evaluated when compiling only")]
+    pub(crate) const fn of(name: &[u8], value: &[u8]) -> Self {
+        let mut index = 0;
+        while !(equal(TABLE[index as usize].0, name) && equal(TABLE[index as usize].1, value)) {
+            index += 1;
+        }
+        Self(index)
+    }
+}
+
 /// The field line at `index`, or `None` beyond the table.
 pub(super) fn get(index: u64) -> Option<Field> {
     TABLE.get(usize::try_from(index).ok()?).copied()

@@ -31,10 +31,11 @@ fn a_name_alone_is_found_at_its_first_index() {
 }
 
 #[test]
-fn a_name_that_is_known_when_compiling_is_the_same() {
-    for (name, _) in TABLE {
+fn what_is_known_when_compiling_is_the_same() {
+    for (index, (name, value)) in (0..).zip(TABLE) {
         let known = Name::of(name);
         assert_eq!((known.text, Some(known.first)), (name, find(name)));
+        assert_eq!(Line::of(name, value).0, index);
     }
 }
 
