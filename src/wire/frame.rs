@@ -45,7 +45,7 @@ pub(crate) fn put(out: &mut Buffer, kind: u64, payload: &[u8]) {
     out.put(payload);
 }
 
-/// The same of a payload that is written behind room for type and length, which are not known before.
+/// A whole frame whose payload is written behind room for type and length, which are not known before.
 pub(crate) fn encode_with<R>(kind: u64, write: impl FnOnce(&mut Buffer) -> R) -> (Bytes, R) {
     /// Two of the longest integers.
     const ROOM: usize = 16;

@@ -25,12 +25,19 @@ impl<'a> Encoder<'a> {
 
     /// Writes a field line, in the shortest way that needs neither a dynamic table nor Huffman coding.
     pub(crate) fn encode_field(&mut self, name: &[u8], value: &[u8]) {
+        self.count(name, value);
         // RFC 9204 §7.1.3: "An encoder might also choose not to index values for fields that are
         // considered to be highly valuable or sensitive to recovery, such as the Cookie or
         // Authorization header fields." The bit asks the same of those who pass it on.
         let never_indexed = matches!(name, b"authorization" | b"cookie");
-        let Some(first) = static_table::find(name) else {
-            self.count(name, value);
+        if let Some(first) = static_table::find(name) {
+            let pattern = if never_indexed {
+                0b0111_0000
+            } else {
+                0b0101_0000
+            };
+            self.encode_after(first, pattern, value);
+        } else {
             let pattern = if never_indexed {
                 0b0011_0000
             } else {
@@ -38,15 +45,8 @@ impl<'a> Encoder<'a> {
             };
             integer::put(self.out, pattern, 3, name.len());
             self.out.put(name);
-            return self.encode_value(value);
-        };
-        self.count(name, value);
-        let pattern = if never_indexed {
-            0b0111_0000
-        } else {
-            0b0101_0000
-        };
-        self.encode_after(first, pattern, value);
+            self.encode_value(value);
+        }
     }
 
     /// The same of one that was looked up when compiling.
@@ -64,8 +64,8 @@ impl<'a> Encoder<'a> {
         self.encode_after(name.first, 0b0101_0000, value);
     }
 
-    #[inline]
     /// With the name at this index of the static table; `pattern` is for when the value is not there.
+    #[inline]
     fn encode_after(&mut self, first: u8, pattern: u8, value: &[u8]) {
         if let Some(index) = static_table::find_value(first, value) {
             integer::put(self.out, 0b1100_0000, 6, usize::from(index));
