@@ -252,9 +252,11 @@ pub(crate) fn missing(
     None
 }
 
-/// Whether any dialect uses this `:protocol`.
-pub(crate) fn is_token(protocol: &[u8]) -> bool {
-    protocol == TOKEN || protocol == TOKEN_H3
+/// This `:protocol`, if any dialect uses it.
+pub(crate) fn token(protocol: &[u8]) -> Option<&'static [u8]> {
+    [TOKEN, TOKEN_H3]
+        .into_iter()
+        .find(|token| *token == protocol)
 }
 
 /// Server: the dialect of one request, by its `:protocol`. `None`: nothing that both speak.

@@ -24,9 +24,10 @@ pub use protocol::Protocol;
 pub(crate) use protocol::join;
 
 /// The field that offers protocols, in a request (draft §3.3).
-pub(crate) const WT_AVAILABLE_PROTOCOLS: &str = "wt-available-protocols";
+pub(crate) const WT_AVAILABLE_PROTOCOLS: HeaderName =
+    HeaderName::from_static("wt-available-protocols");
 /// The field that chooses one of them, in a 2xx response (draft §3.3).
-pub(crate) const WT_PROTOCOL: &str = "wt-protocol";
+pub(crate) const WT_PROTOCOL: HeaderName = HeaderName::from_static("wt-protocol");
 
 /// The CONNECT of a session (draft §3.2).
 ///
@@ -182,9 +183,9 @@ fn check_uri(uri: &Uri) -> Result<(), InvalidRequest> {
         return Err(InvalidRequest);
     }
     // §3.2: "Both the `:authority` and the `:path` value MUST be set"
-    let authority = uri.authority().ok_or(InvalidRequest)?;
-    // RFC 9114 §4.3.1: the authority has no userinfo.
-    if authority.host().is_empty() || authority.as_str().contains('@') {
+    let authority = uri.authority().ok_or(InvalidRequest)?.as_str();
+    // RFC 9114 §4.3.1: the authority has no userinfo. Nor is there a host before a colon in front.
+    if authority.starts_with(':') || authority.bytes().any(|byte| byte == b'@') {
         return Err(InvalidRequest);
     }
     // RFC 9114 §4.3.1: only OPTIONS may have "*" for its path.
@@ -201,7 +202,7 @@ fn check_uri(uri: &Uri) -> Result<(), InvalidRequest> {
 pub(crate) fn is_reserved(name: &HeaderName) -> bool {
     match name.as_str() {
         // The crate writes these.
-        WT_AVAILABLE_PROTOCOLS | WT_PROTOCOL => true,
+        "wt-available-protocols" | "wt-protocol" => true,
         // RFC 9114 §4.2: connection-specific fields make a message malformed. Host would only
         // repeat `:authority`.
         "connection" | "host" | "keep-alive" | "proxy-connection" | "te" | "transfer-encoding"

@@ -126,7 +126,11 @@ struct Signal {
 }
 
 impl Signal {
+    /// `None`: no field, or one that is as good as none.
     fn of(headers: &HeaderMap) -> Option<Self> {
+        if !headers.contains_key(PRIORITY) {
+            return None;
+        }
         Self::parse(&join(headers.get_all(PRIORITY)))
     }
 

@@ -20,7 +20,7 @@ pub struct RememberedSettings(pub(crate) Settings);
 
 impl From<RememberedSettings> for Vec<(u64, u64)> {
     fn from(remembered: RememberedSettings) -> Self {
-        remembered.0.to_pairs()
+        remembered.0.pairs().collect()
     }
 }
 

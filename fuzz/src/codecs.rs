@@ -123,9 +123,11 @@ pub fn settings(data: &[u8]) {
     let limit = u32::from(choice >> 1);
     let Ok(settings) = Settings::parse(payload, limit, side) else { return };
     // What is understood is said again in the same words.
-    let pairs = settings.to_pairs();
+    let pairs: Vec<_> = settings.pairs().collect();
     assert_eq!(Settings::from_pairs(&pairs, side), Ok(settings));
-    let frame = wire::settings::encode(&pairs);
+    let mut frame = wire::buffer::Buffer::new();
+    wire::settings::put(&mut frame, pairs);
+    let frame = frame.freeze();
     let mut reader = Reader::new();
     let mut rest = frame.clone();
     let Some(Part::Header { kind: 0x04, len }) = reader.next(&mut rest) else {
@@ -182,13 +184,13 @@ pub fn qpack(data: &[u8]) {
             Ok(fields.clone())
         };
         assert_eq!(limited, expected);
-        let mut written = Vec::new();
+        let mut written = wire::buffer::Buffer::new();
         let mut encoder = wire::qpack::Encoder::new(&mut written);
         for (name, value) in &fields {
             encoder.encode_field(name, value);
         }
         assert_eq!(encoder.size(), u64::try_from(size(&fields)).unwrap());
-        assert_eq!(decode(&written, usize::MAX / 16), Ok(fields));
+        assert_eq!(decode(written.as_ref(), usize::MAX / 16), Ok(fields));
     } else {
         assert!(limited.is_err());
     }

@@ -199,7 +199,8 @@ fn begin(side: Side, beginning: Beginning, watched: &mut Watched) {
     if beginning >= Beginning::Started {
         let control = StreamId::new(side, Dir::Uni, 0);
         let transport = Transport::new(Support::Yes);
-        watched.step(Step::Start { control, transport, remembered: None });
+        watched.step(Step::Start { transport, remembered: None });
+        watched.step(Step::ProtocolStream { bound: control });
         watched.perform();
     }
     if beginning >= Beginning::Ready {

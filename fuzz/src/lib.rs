@@ -7,6 +7,7 @@
     dead_code,
     unexpected_cfgs,
     unreachable_pub,
+    unused_imports,
     reason = "what is shared is not needed whole, and knows other features"
 )]
 

@@ -32,6 +32,11 @@ impl CloseMessage {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
+    /// Its length in bytes, without the check that the text takes.
+    pub(crate) const fn size(&self) -> usize {
+        self.0.len()
+    }
+
     /// The message of a capsule, checked once more. `Err` names the rule it breaks.
     pub(crate) fn from_peer(text: Bytes) -> Result<Self, Violation> {
         // §6: "the receiver MUST reset the stream with code H3_MESSAGE_ERROR"

@@ -1,7 +1,7 @@
 //! The streams that belong to the connection: control and QPACK, ours and the peer's; SETTINGS and
 //! GOAWAY; and what SETTINGS decide.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{
     Connection,
@@ -10,6 +10,7 @@ use super::{
 use crate::{
     ConnectionLost, Dir, Event, Http3Error, Negotiated, Side, StreamId, dialect, session,
     wire::{
+        buffer::Buffer,
         error_code::WT_REQUIREMENTS_NOT_MET,
         frame, settings,
         settings::{Settings, SettingsError},
@@ -44,11 +45,10 @@ impl Connection {
             return;
         }
         self.slots.insert(stream, Slot::Control(Default::default()));
-        let mut bytes = BytesMut::with_capacity(128);
-        varint::put(&mut bytes, CONTROL);
-        let entries = self.greased_settings(self.ours.to_pairs());
-        bytes.put(settings::encode(&entries));
-        bytes.put(self.control_grease());
+        let mut bytes = Buffer::new();
+        varint::write(&mut bytes, CONTROL);
+        settings::put(&mut bytes, self.greased_settings(self.ours.pairs()));
+        bytes.put(&self.control_grease());
         self.send(stream, bytes.freeze(), false);
         self.control = Some(stream);
         if self.goaway.sent {
@@ -75,10 +75,11 @@ impl Connection {
             Side::Server => self.seen.next(Side::Client, Dir::Bi).into(),
             Side::Client => 0,
         };
-        let mut payload = BytesMut::new();
-        varint::put(&mut payload, id);
+        let mut payload = Buffer::new();
+        varint::write(&mut payload, id);
         if let Some(control) = self.control {
-            self.send(control, frame::encode(frame::GOAWAY, &payload), false);
+            let goaway = frame::encode(frame::GOAWAY, payload.as_ref());
+            self.send(control, goaway, false);
         }
     }
 

@@ -14,12 +14,17 @@ use crate::{
 
 impl Connection {
     /// The SETTINGS that go out, with a reserved one among them.
-    pub(super) fn greased_settings(&self, mut entries: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
-        if let Some(mut random) = self.random(Place::Settings) {
-            let at = random.below(entries.len() + 1);
-            entries.insert(at, (random.reserved(), random.number()));
-        }
-        entries
+    pub(super) fn greased_settings(
+        &self,
+        ours: impl Iterator<Item = (u64, u64)> + Clone,
+    ) -> impl Iterator<Item = (u64, u64)> {
+        let reserved = self.random(Place::Settings).map(|mut random| {
+            let at = random.below(ours.clone().count() + 1);
+            (at, (random.reserved(), random.number()))
+        });
+        let (at, reserved) = reserved.unzip();
+        let at = at.unwrap_or(0);
+        ours.clone().take(at).chain(reserved).chain(ours.skip(at))
     }
 
     /// What follows the SETTINGS on our control stream.

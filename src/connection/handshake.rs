@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header,
+    HeaderMap, HeaderName, HeaderValue, StatusCode, Uri,
     uri::{self, Authority, PathAndQuery, Scheme},
 };
 
@@ -14,7 +14,7 @@ use crate::{
     message::{WT_AVAILABLE_PROTOCOLS, WT_PROTOCOL, is_reserved},
     wire::{
         frame,
-        qpack::{self, Encoder},
+        qpack::{self, Encoder, Line, Name},
     },
 };
 
@@ -33,27 +33,19 @@ pub(crate) enum Unreadable {
 #[derive(Debug)]
 pub(crate) enum Asked {
     /// A CONNECT with a token of WebTransport.
-    Session(Box<Wanted>),
+    Session(Wanted),
     /// Something else, and what it is answered with.
     Other(StatusCode),
 }
 
 /// A CONNECT for a session, before its dialect is known.
 #[derive(Debug)]
-#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq))]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(crate) struct Wanted {
-    pub(crate) token: Bytes,
-    uri: Uri,
-    origin: Option<HeaderValue>,
-    headers: HeaderMap,
-}
-
-/// Of the headers their number: the rest tells requests apart well enough.
-#[cfg(feature = "testing")]
-impl std::hash::Hash for Wanted {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        (&self.token, &self.uri, &self.origin, self.headers.len()).hash(state);
-    }
+    /// Its `:protocol`.
+    pub(crate) token: &'static [u8],
+    /// With all headers, and neither protocols nor a dialect.
+    request: Box<Request>,
 }
 
 /// A response, as a client read it.
@@ -68,56 +60,59 @@ pub(crate) enum Answered {
 }
 
 pub(crate) fn read_request(section: &[u8], limit: usize) -> Result<Asked, Unreadable> {
-    let fields = Fields::read(section, limit)?;
+    let mut fields = Fields::default();
+    fields.read(section, limit)?;
     if fields.status.is_some() {
         return Err(Unreadable::Malformed);
     }
-    let method = fields.method.as_deref().ok_or(Unreadable::Malformed)?;
-    if method != b"CONNECT" {
+    let is_connect = fields.is_connect.ok_or(Unreadable::Malformed)?;
+    if !is_connect {
         // RFC 9114 §4.3.1: "All HTTP/3 requests MUST include exactly one value for the :method,
         // :scheme, and :path pseudo-header fields, unless the request is a CONNECT request".
         // RFC 9220 §3: `:protocol` is for CONNECT alone.
-        let complete = fields.scheme.is_some() && fields.path.is_some();
-        return if complete && fields.protocol.is_none() {
+        let complete = fields.is_https.is_some() && fields.path.is_some();
+        return if complete && fields.token.is_none() {
             Ok(Asked::Other(StatusCode::NOT_FOUND))
         } else {
             Err(Unreadable::Malformed)
         };
     }
     let authority = fields.authority.ok_or(Unreadable::Malformed)?;
-    let Some(token) = fields.protocol else {
+    let Some(token) = fields.token else {
         // RFC 9114 §4.4: a plain CONNECT has neither `:scheme` nor `:path`.
-        return if fields.scheme.is_none() && fields.path.is_none() {
+        return if fields.is_https.is_none() && fields.path.is_none() {
             Ok(Asked::Other(StatusCode::NOT_IMPLEMENTED))
         } else {
             Err(Unreadable::Malformed)
         };
     };
-    let scheme = fields.scheme.ok_or(Unreadable::Malformed)?;
+    let is_https = fields.is_https.ok_or(Unreadable::Malformed)?;
     let path = fields.path.ok_or(Unreadable::Malformed)?;
     if path.is_empty() || authority.is_empty() {
         return Err(Unreadable::Malformed);
     }
-    if !dialect::is_token(&token) {
+    let Some(token) = token else {
         return Ok(Asked::Other(StatusCode::NOT_IMPLEMENTED));
-    }
+    };
     // §3.2: "The `:scheme` field MUST be `https`."
-    if scheme.as_ref() != b"https" {
+    if !is_https {
         return Ok(Asked::Other(StatusCode::BAD_REQUEST));
     }
-    let (origin, headers) = (fields.origin, fields.headers);
-    if !may_use_capsules(&headers) || fields.more_origins {
+    if fields.has_content || fields.more_origins {
         return Err(Unreadable::Malformed);
     }
     let Some(uri) = uri_of(authority, path) else {
         return Ok(Asked::Other(StatusCode::BAD_REQUEST));
     };
-    Ok(Asked::Session(Box::new(Wanted {
-        token,
+    let request = Box::new(Request {
         uri,
-        origin,
-        headers,
-    })))
+        origin: fields.origin,
+        protocols: Vec::new(),
+        protocol_required: false,
+        headers: fields.headers,
+        dialect: None,
+    });
+    Ok(Asked::Session(Wanted { token, request }))
 }
 
 fn uri_of(authority: Bytes, path: Bytes) -> Option<Uri> {
@@ -135,27 +130,29 @@ fn uri_of(authority: Bytes, path: Bytes) -> Option<Uri> {
 
 impl Wanted {
     /// The request for the application, now that its dialect is known.
-    pub(crate) fn into_request(self, dialect: Dialect) -> Request {
-        let mut request = Request::new(self.uri);
-        request.protocols = Protocol::parse_list(self.headers.get_all(WT_AVAILABLE_PROTOCOLS));
-        request.origin = self.origin;
-        request.headers = without_reserved(self.headers);
+    pub(crate) fn into_request(self, dialect: Dialect) -> Box<Request> {
+        let mut request = self.request;
+        let headers = &mut request.headers;
+        if !headers.is_empty() {
+            request.protocols = Protocol::parse_list(headers.get_all(WT_AVAILABLE_PROTOCOLS));
+            remove_reserved(headers);
+        }
         request.dialect = Some(dialect);
         request
     }
 }
 
 pub(crate) fn read_response(section: &[u8], limit: usize) -> Result<Answered, Unreadable> {
-    let fields = Fields::read(section, limit)?;
-    let is_request = fields.method.is_some()
-        || fields.scheme.is_some()
+    let mut fields = Fields::default();
+    fields.read(section, limit)?;
+    let is_request = fields.is_connect.is_some()
+        || fields.is_https.is_some()
         || fields.authority.is_some()
         || fields.path.is_some()
-        || fields.protocol.is_some();
+        || fields.token.is_some();
     let status = fields
         .status
-        .filter(|status| status.len() == 3 && !is_request)
-        .and_then(|status| StatusCode::from_bytes(&status).ok())
+        .filter(|_| !is_request)
         .ok_or(Unreadable::Malformed)?;
     // RFC 9114 §4.5: "HTTP/3 does not support the 101 (Switching Protocols) informational status"
     if status == StatusCode::SWITCHING_PROTOCOLS {
@@ -175,7 +172,7 @@ pub(crate) fn read_response(section: &[u8], limit: usize) -> Result<Answered, Un
         status,
         StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::PARTIAL_CONTENT
     );
-    if without_capsules || !may_use_capsules(&fields.headers) {
+    if without_capsules || fields.has_content {
         return Err(Unreadable::Malformed);
     }
     Ok(Answered::Accepted(fields.headers))
@@ -183,7 +180,7 @@ pub(crate) fn read_response(section: &[u8], limit: usize) -> Result<Answered, Un
 
 /// The 2xx for the application, or how it breaks the rules of protocol negotiation (§3.3).
 pub(crate) fn response_of(
-    headers: HeaderMap,
+    mut headers: HeaderMap,
     dialect: Dialect,
     offered: &[Protocol],
     required: bool,
@@ -202,11 +199,20 @@ pub(crate) fn response_of(
     if chosen.is_none() && required && enforced {
         return Err(Violation::ProtocolMissing);
     }
+    remove_reserved(&mut headers);
     Ok(Response {
         protocol: chosen,
-        headers: without_reserved(headers),
+        headers,
     })
 }
+
+const CONNECT: Line = Line::of(b":method", b"CONNECT");
+const HTTPS: Line = Line::of(b":scheme", b"https");
+const OK: Line = Line::of(b":status", b"200");
+const AUTHORITY: Name = Name::of(b":authority");
+const PATH: Name = Name::of(b":path");
+const ORIGIN: Name = Name::of(b"origin");
+const STATUS: Name = Name::of(b":status");
 
 /// A HEADERS frame of ours.
 #[derive(Debug)]
@@ -221,18 +227,18 @@ pub(crate) fn connect(request: &Request, dialect: Dialect) -> Head {
     let authority = request.uri.authority().map_or("", Authority::as_str);
     let path = request.target();
     head(|fields| {
-        fields.encode_field(b":method", b"CONNECT");
+        fields.encode_line(CONNECT);
         fields.encode_field(b":protocol", dialect.token().as_bytes());
-        fields.encode_field(b":scheme", b"https");
-        fields.encode_field(b":authority", authority.as_bytes());
-        fields.encode_field(b":path", path.as_bytes());
+        fields.encode_line(HTTPS);
+        fields.encode_known(AUTHORITY, authority.as_bytes());
+        fields.encode_known(PATH, path.as_bytes());
         if let Some(origin) = &request.origin {
-            fields.encode_field(b"origin", origin.as_bytes());
+            fields.encode_known(ORIGIN, origin.as_bytes());
         }
-        put(fields, dialect.request_header());
-        let offered = Protocol::encode_list(&request.protocols);
-        let offered = offered.as_deref();
-        put(fields, offered.map(|value| (WT_AVAILABLE_PROTOCOLS, value)));
+        put_version(fields, dialect.request_header());
+        if let Some(offered) = Protocol::encode_list(&request.protocols) {
+            put(fields, &WT_AVAILABLE_PROTOCOLS, offered.as_bytes());
+        }
         put_all(fields, &request.headers);
     })
 }
@@ -240,10 +246,11 @@ pub(crate) fn connect(request: &Request, dialect: Dialect) -> Head {
 /// The HEADERS frame of a 2xx.
 pub(crate) fn accept(response: &Response, dialect: Dialect) -> Head {
     head(|fields| {
-        fields.encode_field(b":status", b"200");
-        put(fields, dialect.response_header());
-        let chosen = response.protocol.as_ref().and_then(Protocol::encode_item);
-        put(fields, chosen.as_deref().map(|value| (WT_PROTOCOL, value)));
+        fields.encode_line(OK);
+        put_version(fields, dialect.response_header());
+        if let Some(chosen) = response.protocol.as_ref().and_then(Protocol::encode_item) {
+            put(fields, &WT_PROTOCOL, chosen.as_bytes());
+        }
         put_all(fields, &response.headers);
     })
 }
@@ -251,7 +258,7 @@ pub(crate) fn accept(response: &Response, dialect: Dialect) -> Head {
 /// The HEADERS frame of any other final answer.
 pub(crate) fn reject(rejection: &Rejection) -> Head {
     head(|fields| {
-        fields.encode_field(b":status", rejection.status.as_str().as_bytes());
+        fields.encode_known(STATUS, rejection.status.as_str().as_bytes());
         put_all(fields, &rejection.headers);
     })
 }
@@ -265,8 +272,12 @@ fn head(write: impl FnOnce(&mut Encoder<'_>)) -> Head {
     Head { frame, size }
 }
 
-fn put(fields: &mut Encoder<'_>, field: Option<(&str, &str)>) {
-    if let Some((name, value)) = field {
+fn put(fields: &mut Encoder<'_>, name: &HeaderName, value: &[u8]) {
+    fields.encode_field(name.as_str().as_bytes(), value);
+}
+
+fn put_version(fields: &mut Encoder<'_>, header: Option<(&str, &str)>) {
+    if let Some((name, value)) = header {
         fields.encode_field(name.as_bytes(), value.as_bytes());
     }
 }
@@ -274,118 +285,102 @@ fn put(fields: &mut Encoder<'_>, field: Option<(&str, &str)>) {
 fn put_all(fields: &mut Encoder<'_>, headers: &HeaderMap) {
     for (name, value) in headers {
         if !is_reserved(name) {
-            fields.encode_field(name.as_str().as_bytes(), value.as_bytes());
+            put(fields, name, value.as_bytes());
         }
     }
 }
 
-fn without_reserved(headers: HeaderMap) -> HeaderMap {
+fn remove_reserved(headers: &mut HeaderMap) {
     if !headers.keys().any(is_reserved) {
-        return headers;
+        return;
     }
     let mut kept = HeaderMap::new();
-    for (name, value) in &headers {
+    for (name, value) in &*headers {
         if !is_reserved(name) {
             kept.append(name, value.clone());
         }
     }
-    kept
-}
-
-/// RFC 9297 §3.2: the capsule protocol is not used with messages that have one of these.
-fn may_use_capsules(headers: &HeaderMap) -> bool {
-    ![
-        header::CONTENT_LENGTH,
-        header::CONTENT_TYPE,
-        header::TRANSFER_ENCODING,
-    ]
-    .iter()
-    .any(|name| headers.contains_key(name))
+    *headers = kept;
 }
 
 /// The fields of one message, with the rules that all messages share (RFC 9114 §4.2, §4.3).
+///
+/// Of a pseudo-header field no more is kept than what is asked of it later.
 #[derive(Debug, Default)]
 struct Fields {
-    method: Option<Bytes>,
-    protocol: Option<Bytes>,
-    scheme: Option<Bytes>,
+    /// Of `:method`.
+    is_connect: Option<bool>,
+    /// Of `:protocol`; inside `None` for what is not WebTransport.
+    token: Option<Option<&'static [u8]>>,
+    /// Of `:scheme`.
+    is_https: Option<bool>,
     authority: Option<Bytes>,
     path: Option<Bytes>,
-    status: Option<Bytes>,
+    status: Option<StatusCode>,
     /// Of a request: beside the headers, which most requests then have none of.
     origin: Option<HeaderValue>,
     more_origins: bool,
+    /// RFC 9297 §3.2: one of the fields that messages with the capsule protocol may not have.
+    has_content: bool,
     headers: HeaderMap,
     regular: bool,
 }
 
-/// What nearly every message says in its pseudo-header fields: not worth a copy.
-const USUAL: [&[u8]; 6] = [
-    b"CONNECT",
-    b"https",
-    b"webtransport-h3",
-    b"webtransport",
-    b"/",
-    b"200",
-];
-
 impl Fields {
-    fn read(section: &[u8], limit: usize) -> Result<Self, Unreadable> {
-        let mut fields = Self::default();
+    fn read(&mut self, section: &[u8], limit: usize) -> Result<(), Unreadable> {
         let mut well_formed = true;
         qpack::decode(section, limit, |name, value| {
-            well_formed = well_formed && fields.add(name, value).is_some();
+            well_formed = well_formed && self.add(name, value).is_some();
         })
         .map_err(|error| match error {
             qpack::Error::Decompression => Unreadable::Connection(Http3Error::QpackDecompression),
             qpack::Error::TooLarge => Unreadable::TooLarge,
         })?;
         if well_formed {
-            Ok(fields)
+            Ok(())
         } else {
             Err(Unreadable::Malformed)
         }
     }
 
     /// `None`: malformed.
+    #[inline]
     fn add(&mut self, name: &[u8], value: &[u8]) -> Option<()> {
-        let pseudo = match name {
-            b":method" => &mut self.method,
-            b":protocol" => &mut self.protocol,
-            b":scheme" => &mut self.scheme,
-            b":authority" => &mut self.authority,
-            b":path" => &mut self.path,
-            b":status" => &mut self.status,
-            _ => return self.add_regular(name, value),
-        };
         // RFC 9114 §4.3: "All pseudo-header fields MUST appear in the header section before
-        // regular header fields."
-        if self.regular || pseudo.is_some() {
-            return None;
+        // regular header fields." One that comes later is no name of a regular field either.
+        if self.regular || !name.starts_with(b":") {
+            return self.add_regular(name, value);
         }
-        let usual = USUAL.into_iter().find(|usual| *usual == value);
-        *pseudo = Some(match usual {
-            Some(usual) => Bytes::from_static(usual),
-            None => Bytes::copy_from_slice(value),
-        });
-        Some(())
+        match name {
+            b":method" => once(&mut self.is_connect, value == b"CONNECT"),
+            b":protocol" => once(&mut self.token, dialect::token(value)),
+            b":scheme" => once(&mut self.is_https, value == b"https"),
+            b":authority" => once(&mut self.authority, Bytes::copy_from_slice(value)),
+            b":path" if value == b"/" => once(&mut self.path, Bytes::from_static(b"/")),
+            b":path" => once(&mut self.path, Bytes::copy_from_slice(value)),
+            b":status" => once(&mut self.status, StatusCode::from_bytes(value).ok()?),
+            // RFC 9114 §4.3: "Endpoints MUST treat a request or response that contains undefined or
+            // invalid pseudo-header fields as malformed."
+            _ => None,
+        }
     }
 
     fn add_regular(&mut self, name: &[u8], value: &[u8]) -> Option<()> {
         self.regular = true;
+        if name == b"origin" && self.is_connect.is_some() {
+            let value = HeaderValue::from_bytes(value).ok()?;
+            self.more_origins = self.origin.replace(value).is_some();
+            return Some(());
+        }
         // RFC 9114 §4.2: "Characters in field names MUST be converted to lowercase prior to their
-        // encoding." An unknown pseudo-header is no name at all.
+        // encoding."
         if name.iter().any(u8::is_ascii_uppercase) {
             return None;
         }
         let name = HeaderName::from_bytes(name).ok()?;
         let value = HeaderValue::from_bytes(value).ok()?;
-        if name == header::ORIGIN && self.method.is_some() {
-            self.more_origins = self.origin.replace(value).is_some();
-            return Some(());
-        }
-        // RFC 9114 §4.2: connection-specific fields make a message malformed.
         match name.as_str() {
+            // RFC 9114 §4.2: connection-specific fields make a message malformed.
             "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade" => {
                 return None;
             }
@@ -398,9 +393,15 @@ impl Fields {
             {
                 return None;
             }
+            "content-length" | "content-type" => self.has_content = true,
             _ => {}
         }
         self.headers.try_append(name, value).ok()?;
         Some(())
     }
+}
+
+/// `None`: it stands there twice.
+fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
+    place.replace(value).is_none().then_some(())
 }

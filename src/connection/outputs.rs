@@ -141,7 +141,7 @@ fn held_by_others(event: &Event) -> usize {
         Event::SessionOpened { response, .. } => REQUEST + weight(&response.headers),
         Event::SessionClosed { reason, .. } => match reason {
             CloseReason::Rejected { rejection, .. } => REQUEST + weight(&rejection.headers),
-            CloseReason::Peer { message, .. } => message.len(),
+            CloseReason::Peer { message, .. } => message.size(),
             CloseReason::Local { .. }
             | CloseReason::Aborted { .. }
             | CloseReason::Withdrawn { .. }

@@ -113,7 +113,7 @@ impl Connection {
         }
     }
 
-    fn session_wanted(&mut self, stream: StreamId, wanted: Box<Wanted>) {
+    fn session_wanted(&mut self, stream: StreamId, wanted: Wanted) {
         let Some(since) = self.now else {
             return;
         };
@@ -158,7 +158,7 @@ impl Connection {
         if agreement.is_err() {
             return self.refuse_request(stream, H3_MESSAGE_ERROR);
         }
-        let Some(dialect) = dialect::of_request(&held.wanted.token, &self.ours, &theirs) else {
+        let Some(dialect) = dialect::of_request(held.wanted.token, &self.ours, &theirs) else {
             return self.answer(stream, StatusCode::NOT_IMPLEMENTED);
         };
         // §3.1: "the server MUST treat all established and newly incoming WebTransport sessions as
@@ -194,7 +194,7 @@ impl Connection {
         self.live += 1;
         self.out.event(Event::SessionRequested {
             session,
-            request: Box::new(asked),
+            request: asked,
         });
         let body = session::Input::Body {
             data: held.body.freeze(),
@@ -219,6 +219,9 @@ impl Connection {
     }
 
     fn held_requests(&self) -> Vec<StreamId> {
+        if self.unanswered == 0 {
+            return Vec::new();
+        }
         let is_held = |slot: &Slot| matches!(slot, Slot::Request(request) if matches!(request.phase, RequestPhase::Held(_)));
         let mut streams = self.slots.ids();
         streams.retain(|&stream| self.slots.get(stream).is_some_and(is_held));

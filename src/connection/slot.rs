@@ -106,7 +106,7 @@ pub(super) enum RequestPhase {
 #[derive(Debug)]
 #[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct Held {
-    pub(super) wanted: Box<Wanted>,
+    pub(super) wanted: Wanted,
     pub(super) body: BytesMut,
     pub(super) since: Instant,
 }

@@ -32,15 +32,22 @@ impl Protocol {
 
     /// The names in a WT-Available-Protocols field, given its lines; none if it is to be ignored.
     pub(crate) fn parse_list(lines: impl IntoIterator<Item: AsRef<[u8]>>) -> Vec<Self> {
+        let value = join(lines);
+        if value.is_empty() {
+            return Vec::new();
+        }
         // §3.3: "Any value type other than String MUST be treated as an error that causes the
         // entire field to be ignored"
-        Parser::new(&join(lines))
+        Parser::new(&value)
             .parse_list_with_visitor(Names(Vec::new()))
             .unwrap_or_default()
     }
 
     /// The value of a WT-Available-Protocols field; `None` where there is nothing to offer.
     pub(crate) fn encode_list(offered: &[Self]) -> Option<String> {
+        if offered.is_empty() {
+            return None;
+        }
         let mut list = ListSerializer::new();
         for protocol in offered {
             let _ = list.bare_item(protocol.as_string()?);
@@ -50,8 +57,12 @@ impl Protocol {
 
     /// The name in a WT-Protocol field, given its lines; `None` if it is to be ignored.
     pub(crate) fn parse_item(lines: impl IntoIterator<Item: AsRef<[u8]>>) -> Option<Self> {
+        let value = join(lines);
+        if value.is_empty() {
+            return None;
+        }
         let mut name = None;
-        Parser::new(&join(lines))
+        Parser::new(&value)
             .parse_item_with_visitor(|item: BareItemFromInput<'_>| {
                 name = Some(Self::from_item(&item)?);
                 // §3.3: "parameters MUST be ignored"

@@ -52,6 +52,18 @@ fn an_authority_is_a_host_and_perhaps_a_port() {
     }
 }
 
+proptest::proptest! {
+    #[test]
+    fn an_authority_may_be_sent_if_http_finds_a_host_in_it_and_no_user(authority in "[a:@.1%\\[\\]]{1,8}") {
+        // Some of them `http` itself refuses.
+        if let Ok(uri) = format!("https://{authority}/").parse::<Uri>() {
+            let host = uri.authority().map_or("", |authority| authority.host());
+            let may_be_sent = !host.is_empty() && !authority.contains('@');
+            proptest::prop_assert_eq!(Request::new(uri).validate().is_ok(), may_be_sent);
+        }
+    }
+}
+
 #[test]
 fn a_path_is_never_empty_and_has_no_query() {
     for (uri, path) in [

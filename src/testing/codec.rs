@@ -20,7 +20,7 @@ pub fn read_connect(mut frame: Bytes, dialect: Dialect, config: &Config) -> Opti
         return None;
     };
     match handshake::read_request(&section, limit) {
-        Ok(Asked::Session(wanted)) => Some(wanted.into_request(dialect)),
+        Ok(Asked::Session(wanted)) => Some(*wanted.into_request(dialect)),
         Ok(Asked::Other(_)) | Err(_) => None,
     }
 }

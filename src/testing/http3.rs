@@ -77,10 +77,11 @@ fn control(side: Side) -> StreamId {
 
 /// A HEADERS frame.
 fn headers(fields: &[(&str, &str)]) -> Bytes {
-    let mut section = Vec::new();
-    let mut encoder = Encoder::new(&mut section);
-    for (name, value) in fields {
-        encoder.encode_field(name.as_bytes(), value.as_bytes());
-    }
-    frame::encode(HEADERS, &section)
+    let (frame, ()) = frame::encode_with(HEADERS, |section| {
+        let mut encoder = Encoder::new(section);
+        for (name, value) in fields {
+            encoder.encode_field(name.as_bytes(), value.as_bytes());
+        }
+    });
+    frame
 }

@@ -4,7 +4,7 @@
 
 use bytes::{Buf, BufMut, Bytes};
 
-use super::varint;
+use super::{buffer::Buffer, varint};
 
 pub(crate) const DATA: u64 = 0x0;
 pub(crate) const HEADERS: u64 = 0x1;
@@ -33,26 +33,31 @@ pub(crate) fn put_header(out: &mut impl BufMut, kind: u64, len: u64) {
 
 /// A whole frame, or a whole capsule: they have one shape. One allocation.
 pub(crate) fn encode(kind: u64, payload: &[u8]) -> Bytes {
-    let len = u64::try_from(payload.len()).unwrap_or(u64::MAX);
-    let mut out = Vec::with_capacity(varint::size(kind) + varint::size(len) + payload.len());
-    put_header(&mut out, kind, len);
-    out.put_slice(payload);
-    Bytes::from(out)
+    let mut out = Buffer::new();
+    put(&mut out, kind, payload);
+    out.freeze()
 }
 
-/// The same of a payload that is written behind room for type and length, which are not known before.
-pub(crate) fn encode_with<R>(kind: u64, write: impl FnOnce(&mut Vec<u8>) -> R) -> (Bytes, R) {
+/// Appends a whole frame.
+pub(crate) fn put(out: &mut Buffer, kind: u64, payload: &[u8]) {
+    varint::write(out, kind);
+    varint::write(out, u64::try_from(payload.len()).unwrap_or(u64::MAX));
+    out.put(payload);
+}
+
+/// A whole frame whose payload is written behind room for type and length, which are not known before.
+pub(crate) fn encode_with<R>(kind: u64, write: impl FnOnce(&mut Buffer) -> R) -> (Bytes, R) {
     /// Two of the longest integers.
     const ROOM: usize = 16;
-    let mut out = Vec::with_capacity(256);
-    out.resize(ROOM, 0);
+    let mut out = Buffer::new();
+    out.put(&[0; ROOM]);
     let result = write(&mut out);
-    let len = u64::try_from(out.len().saturating_sub(ROOM)).unwrap_or(u64::MAX);
+    let len = u64::try_from(out.as_ref().len().saturating_sub(ROOM)).unwrap_or(u64::MAX);
     let start = ROOM.saturating_sub(varint::size(kind) + varint::size(len));
-    if let Some(mut front) = out.get_mut(start..ROOM) {
+    if let Some(mut front) = out.as_mut().get_mut(start..ROOM) {
         put_header(&mut front, kind, len);
     }
-    let mut frame = Bytes::from(out);
+    let mut frame = out.freeze();
     frame.advance(start);
     (frame, result)
 }

@@ -3,6 +3,7 @@
 //! Nothing here knows a session, a stream's state or a clock. Whatever is read in pieces is given
 //! the same `&mut Bytes` until it answers `None`, and answers the same for every chunking.
 
+pub(crate) mod buffer;
 pub(crate) mod capsule;
 pub(crate) mod datagram;
 pub(crate) mod error_code;

@@ -2,9 +2,7 @@
 //!
 //! What a set of them means for the dialect is not known here.
 
-use bytes::Bytes;
-
-use super::{frame, varint};
+use super::{buffer::Buffer, frame, varint};
 use crate::{FlowControl, Side};
 
 pub(crate) const MAX_FIELD_SECTION_SIZE: u64 = 0x6;
@@ -74,11 +72,14 @@ pub(crate) enum SettingsError {
 impl Settings {
     /// Reads the payload of a whole SETTINGS frame that `side` has received; the first error counts.
     ///
-    /// Settings are compared with all before them, which takes no memory; `limit` keeps that short.
+    /// Settings that may have come before are compared with all before them, which takes no memory; `limit` keeps
+    /// that short.
     pub(crate) fn parse(payload: &[u8], limit: u32, side: Side) -> Result<Self, SettingsError> {
         let mut settings = Self::default();
         let mut rest = payload;
         let mut count = 0;
+        // A bit for each that came, which others may share.
+        let mut came: u64 = 0;
         while !rest.is_empty() {
             if count >= limit {
                 return Err(SettingsError::ExcessiveLoad);
@@ -86,12 +87,13 @@ impl Settings {
             let ((id, value), after) = entry(rest).ok_or(SettingsError::Frame)?;
             // RFC 9114 §7.2.4: "The same setting identifier MUST NOT occur more than once in the
             // SETTINGS frame."
-            if entries(payload)
-                .take(usize::try_from(count).unwrap_or(usize::MAX))
-                .any(|(earlier, _)| earlier == id)
-            {
+            let bit = 1 << (id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58);
+            let before = usize::try_from(count).unwrap_or(usize::MAX);
+            let mut earlier = entries(payload).take(before);
+            if came & bit != 0 && earlier.any(|(earlier, _)| earlier == id) {
                 return Err(SettingsError::Settings);
             }
+            came |= bit;
             settings.set(id, value, side)?;
             count += 1;
             rest = after;
@@ -113,9 +115,9 @@ impl Settings {
 
     /// Everything that is not the default, as pairs of identifier and value in the order in which
     /// they are sent.
-    pub(crate) fn to_pairs(self) -> Vec<(u64, u64)> {
+    pub(crate) fn pairs(self) -> impl Iterator<Item = (u64, u64)> + Clone {
         let flag = |value| Some(value).filter(|&value| value != 0);
-        let known = [
+        [
             (ENABLE_CONNECT_PROTOCOL, flag(self.enable_connect_protocol)),
             (H3_DATAGRAM, flag(self.h3_datagram)),
             (H3_DATAGRAM_DRAFT04, flag(self.h3_datagram_draft04)),
@@ -128,14 +130,9 @@ impl Settings {
             (INITIAL_MAX_STREAMS_UNI, self.initial_max_streams_uni),
             (INITIAL_MAX_STREAMS_BIDI, self.initial_max_streams_bidi),
             (MAX_FIELD_SECTION_SIZE, self.max_field_section_size),
-        ];
-        let mut pairs = Vec::with_capacity(known.len());
-        pairs.extend(
-            known
-                .into_iter()
-                .filter_map(|(id, value)| Some((id, value?))),
-        );
-        pairs
+        ]
+        .into_iter()
+        .filter_map(|(id, value)| Some((id, value?)))
     }
 
     /// Whether whoever relied on `earlier` has been promised no less by these.
@@ -215,19 +212,14 @@ fn entries(mut payload: &[u8]) -> impl Iterator<Item = (u64, u64)> {
     })
 }
 
-/// The whole SETTINGS frame, with these settings in this order.
-pub(crate) fn encode(settings: &[(u64, u64)]) -> Bytes {
-    let mut payload = Vec::with_capacity(
-        settings
-            .iter()
-            .map(|&(id, value)| varint::size(id) + varint::size(value))
-            .sum(),
-    );
-    for &(id, value) in settings {
-        varint::put(&mut payload, id);
-        varint::put(&mut payload, value);
+/// Appends the whole SETTINGS frame, with these settings in this order.
+pub(crate) fn put(out: &mut Buffer, settings: impl IntoIterator<Item = (u64, u64)>) {
+    let mut payload = Buffer::new();
+    for (id, value) in settings {
+        varint::write(&mut payload, id);
+        varint::write(&mut payload, value);
     }
-    frame::encode(frame::SETTINGS, &payload)
+    frame::put(out, frame::SETTINGS, payload.as_ref());
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 
 use bytes::{Buf, BufMut, Bytes};
 
+use super::buffer::Buffer;
+
 /// The largest value that has an encoding.
 pub(crate) const MAX: u64 = (1 << 62) - 1;
 
@@ -31,6 +33,12 @@ pub(crate) const fn encode(v: u64) -> ([u8; 8], usize) {
 pub(crate) fn put(out: &mut impl BufMut, v: u64) {
     let (bytes, len) = encode(v);
     out.put_slice(bytes.get(..len).unwrap_or_default());
+}
+
+/// The same into a buffer of ours.
+pub(crate) fn write(out: &mut Buffer, v: u64) {
+    let (bytes, len) = encode(v);
+    out.put_front(bytes, len);
 }
 
 /// The value at the front of `bytes` and its length, or `None` if it is not all there.

@@ -46,7 +46,7 @@ pub(super) struct Head<C: Stack> {
 
 /// A CONNECT before the SETTINGS.
 pub(super) struct Held {
-    wanted: Box<Wanted>,
+    wanted: Wanted,
     pipe: Pipe,
     since: Instant,
 }
@@ -156,7 +156,7 @@ impl<C: Stack> Host<C> {
 
     // ---- CONNECT
 
-    fn session_wanted(&mut self, stream: StreamId, wanted: Box<Wanted>, pipe: Pipe) {
+    fn session_wanted(&mut self, stream: StreamId, wanted: Wanted, pipe: Pipe) {
         let Some(since) = self.now else {
             return;
         };
@@ -190,7 +190,7 @@ impl<C: Stack> Host<C> {
         if agreement.is_err() {
             return self.refuse_request(stream, pipe, H3_MESSAGE_ERROR);
         }
-        let Some(dialect) = dialect::of_request(&wanted.token, &self.ours, &theirs) else {
+        let Some(dialect) = dialect::of_request(wanted.token, &self.ours, &theirs) else {
             let head = handshake::reject(&Rejection::from(StatusCode::NOT_IMPLEMENTED));
             pipe.queue(&head.frame);
             pipe.finish();
@@ -215,10 +215,7 @@ impl<C: Stack> Host<C> {
         let request = wanted.into_request(dialect);
         let connect = Connect::new(machine, pipe, request.protocols.clone());
         self.sessions.insert(session, connect);
-        self.event(Event::SessionRequested {
-            session,
-            request: Box::new(request),
-        });
+        self.event(Event::SessionRequested { session, request });
         self.adopt(session);
         self.wakes.again(stream);
     }

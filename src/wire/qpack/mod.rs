@@ -11,6 +11,7 @@ mod static_table;
 
 pub(crate) use decoder::decode;
 pub(crate) use encoder::Encoder;
+pub(crate) use static_table::{Line, Name};
 
 /// Why a field section was not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

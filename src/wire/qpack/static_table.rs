@@ -3,15 +3,39 @@
 /// A field line: name and value.
 pub(super) type Field = (&'static [u8], &'static [u8]);
 
-/// How much of a field line the table holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Match {
-    /// All of it, at this index.
-    Field(u8),
-    /// Its name, first at this index.
-    Name(u8),
-    /// Neither.
-    None,
+/// A name of the table, and its first index.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Name {
+    pub(super) text: &'static [u8],
+    pub(super) first: u8,
+}
+
+impl Name {
+    /// Looked up when compiling, where it fails for what is not in the table.
+    #[expect(clippy::indexing_slicing, reason = "evaluated when compiling only")]
+    pub(crate) const fn of(text: &'static [u8]) -> Self {
+        let mut first = 0;
+        while !equal(TABLE[first as usize].0, text) {
+            first += 1;
+        }
+        Self { text, first }
+    }
+}
+
+/// A field line of the table, by its index.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line(pub(super) u8);
+
+impl Line {
+    /// Looked up when compiling, where it fails for what is not in the table.
+    #[expect(clippy::indexing_slicing, reason = "evaluated when compiling only")]
+    pub(crate) const fn of(name: &[u8], value: &[u8]) -> Self {
+        let mut index = 0;
+        while !(equal(TABLE[index as usize].0, name) && equal(TABLE[index as usize].1, value)) {
+            index += 1;
+        }
+        Self(index)
+    }
 }
 
 /// The field line at `index`, or `None` beyond the table.
@@ -19,24 +43,29 @@ pub(super) fn get(index: u64) -> Option<Field> {
     TABLE.get(usize::try_from(index).ok()?).copied()
 }
 
-/// Looks for a field line; where a name stands several times, the first index that fits.
-pub(super) fn find(name: &[u8], value: &[u8]) -> Match {
-    let mut first = INDEX.first.get(bucket(name)).copied().unwrap_or(END);
+/// The first index of a name.
+pub(super) fn find(name: &[u8]) -> Option<u8> {
+    let mut here = INDEX.first.get(bucket(name)).copied().unwrap_or(END);
     loop {
-        match TABLE.get(usize::from(first)) {
-            Some((candidate, _)) if *candidate == name => break,
-            Some(_) => first = after(&INDEX.next_in_bucket, first),
-            None => return Match::None,
+        let (candidate, _) = TABLE.get(usize::from(here))?;
+        if *candidate == name {
+            return Some(here);
         }
+        here = after(&INDEX.next_in_bucket, here);
     }
+}
+
+/// The index of a whole field line, from the first of its name.
+#[inline]
+pub(super) fn find_value(first: u8, value: &[u8]) -> Option<u8> {
     let mut here = first;
-    while let Some((_, candidate)) = TABLE.get(usize::from(here)) {
+    loop {
+        let (_, candidate) = TABLE.get(usize::from(here))?;
         if *candidate == value {
-            return Match::Field(here);
+            return Some(here);
         }
         here = after(&INDEX.next_of_name, here);
     }
-    Match::Name(first)
 }
 
 fn after(chain: &[u8; TABLE_LEN], index: u8) -> u8 {

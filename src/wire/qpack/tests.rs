@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::super::buffer::Buffer;
 use super::*;
 
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
@@ -22,12 +23,12 @@ fn field(name: &str, value: &str) -> (Vec<u8>, Vec<u8>) {
 }
 
 fn written(fields: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Buffer::new();
     let mut encoder = Encoder::new(&mut out);
     for (name, value) in fields {
         encoder.encode_field(name, value);
     }
-    out
+    out.as_ref().to_vec()
 }
 
 fn section(lines: &[u8]) -> Vec<u8> {

@@ -1,9 +1,17 @@
 use proptest::prelude::*;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::wire::tlv::{Part, Reader};
 
-/// Through the frame that `encode` makes, so that both directions are tested.
+fn encode(settings: &[(u64, u64)]) -> Bytes {
+    let mut out = Buffer::new();
+    put(&mut out, settings.iter().copied());
+    out.freeze()
+}
+
+/// Through the frame that `put` makes, so that both directions are tested.
 fn parse_as(side: Side, settings: &[(u64, u64)]) -> Result<Settings, SettingsError> {
     let mut input = encode(settings);
     let mut reader = Reader::new();
@@ -127,6 +135,16 @@ fn e46_a_setting_comes_once_known_or_unknown() {
             Err(SettingsError::Settings),
             "{id:#x}"
         );
+    }
+}
+
+#[test]
+fn e46_a_setting_that_came_is_found_among_as_many_as_may_come() {
+    let many: Vec<(u64, u64)> = (0..63).map(|n| (0x1f * n + 0x21, n)).collect();
+    assert_eq!(parse(&many), Ok(Settings::default()));
+    for again in &many {
+        let settings = [&many[..], &[*again]].concat();
+        assert_eq!(parse(&settings), Err(SettingsError::Settings), "{again:?}");
     }
 }
 

@@ -9,9 +9,9 @@ fn taken(wire: &[u8], bits: u32) -> Option<(u64, usize)> {
 }
 
 fn written(pattern: u8, bits: u32, value: usize) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Buffer::new();
     put(&mut out, pattern, bits, value);
-    out
+    out.as_ref().to_vec()
 }
 
 /// RFC 7541 appendix C.1, with other bits above the prefix.

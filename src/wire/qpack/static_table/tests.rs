@@ -12,22 +12,31 @@ fn the_table_begins_and_ends_where_the_appendix_does() {
 fn every_entry_is_found_again() {
     for index in 0..99 {
         let (name, value) = get(index).expect("an entry");
-        assert_eq!(
-            find(name, value),
-            Match::Field(u8::try_from(index).unwrap())
-        );
+        let first = find(name).expect("its name");
+        assert_eq!(find_value(first, value), Some(u8::try_from(index).unwrap()));
     }
 }
 
 #[test]
 fn a_name_alone_is_found_at_its_first_index() {
-    assert_eq!(find(b":status", b"418"), Match::Name(24));
-    assert_eq!(find(b":path", b"/game"), Match::Name(1));
-    assert_eq!(
-        find(b"access-control-allow-credentials", b"maybe"),
-        Match::Name(73)
-    );
-    assert_eq!(find(b"access-control-allow-headers", b"x"), Match::Name(33));
+    for (name, value, first) in [
+        (&b":status"[..], &b"418"[..], 24),
+        (b":path", b"/game", 1),
+        (b"access-control-allow-credentials", b"maybe", 73),
+        (b"access-control-allow-headers", b"x", 33),
+    ] {
+        assert_eq!(find(name), Some(first));
+        assert_eq!(find_value(first, value), None);
+    }
+}
+
+#[test]
+fn what_is_known_when_compiling_is_the_same() {
+    for (index, (name, value)) in (0..).zip(TABLE) {
+        let known = Name::of(name);
+        assert_eq!((known.text, Some(known.first)), (name, find(name)));
+        assert_eq!(Line::of(name, value).0, index);
+    }
 }
 
 #[test]
@@ -41,7 +50,7 @@ fn what_is_not_there_is_not_found() {
         &[b'a'; 33],
         &[b'a'; 1000],
     ] {
-        assert_eq!(find(name, b""), Match::None);
+        assert_eq!(find(name), None);
     }
 }
 
