@@ -80,7 +80,7 @@ impl Streams {
             Dir::Bi => SendHalf::Open,
             Dir::Uni => SendHalf::Over,
         };
-        self.insert(
+        self.live.add(
             stream,
             Stream {
                 send,
@@ -100,7 +100,7 @@ impl Streams {
             Dir::Bi => ReceiveHalf::Open,
             Dir::Uni => ReceiveHalf::Over,
         };
-        self.insert(
+        self.live.add(
             stream,
             Stream {
                 send: SendHalf::Open,
@@ -112,14 +112,6 @@ impl Streams {
                 header_len,
             },
         )
-    }
-
-    fn insert(&mut self, id: StreamId, stream: Stream) -> bool {
-        let is_new = self.live.get(id).is_none();
-        if is_new {
-            self.live.insert(id, stream);
-        }
-        is_new
     }
 
     pub(super) fn contains(&self, id: StreamId) -> bool {
