@@ -66,8 +66,7 @@ impl Connection {
     /// Makes a slot for a stream that the peer has just opened.
     fn greet(&mut self, stream: StreamId) {
         if self.is_unseen(stream) && self.seen.mark(stream) {
-            self.slots
-                .insert(stream, Slot::Preamble(Preamble::default()));
+            self.slots.insert(stream, Slot::Preamble(Box::default()));
         }
     }
 
@@ -86,7 +85,7 @@ impl Connection {
         }
         match self.slots.get_mut(stream) {
             Some(Slot::Preamble(preamble)) => {
-                let preamble = std::mem::take(preamble);
+                let preamble = std::mem::take(preamble.as_mut());
                 self.preamble(stream, preamble, data, fin);
             }
             Some(Slot::PeerControl(_)) => self.control_data(stream, data, fin),
@@ -136,7 +135,8 @@ impl Connection {
         if fin {
             self.ended_early(stream, H3_REQUEST_INCOMPLETE);
         } else {
-            self.slots.insert(stream, Slot::Preamble(preamble));
+            self.slots
+                .insert(stream, Slot::Preamble(Box::new(preamble)));
         }
     }
 

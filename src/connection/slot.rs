@@ -14,17 +14,18 @@ use crate::{
     },
 };
 
+/// As large as a data stream needs, of which there are many: what is larger is in a box.
 #[derive(Debug)]
 #[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) enum Slot {
     /// The peer's; its first bytes do not yet say what it is.
-    Preamble(Preamble),
+    Preamble(Box<Preamble>),
     /// Our stream that means nothing.
-    Grease(Outgoing),
+    Grease(Box<Outgoing>),
     /// Our control stream.
-    Control(Outgoing),
+    Control(Box<Outgoing>),
     /// The peer's control stream.
-    PeerControl(PeerControl),
+    PeerControl(Box<PeerControl>),
     /// The peer's QPACK encoder stream.
     PeerEncoder,
     /// The peer's QPACK decoder stream.
@@ -36,6 +37,8 @@ pub(super) enum Slot {
     /// A data stream.
     Data(DataStream),
 }
+
+const _: () = assert!(size_of::<Slot>() <= 40);
 
 impl Slot {
     pub(super) fn as_connect(&self) -> Option<&ConnectStream> {
