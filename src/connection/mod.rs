@@ -292,7 +292,15 @@ impl Connection {
         if self.is_closed() {
             return;
         }
-        self.take(input);
+        // Nearly all that comes is one of the first two.
+        if let Input::DatagramReceived { data } = input {
+            return self.datagram_received(data);
+        }
+        if let Input::StreamData { stream, data, fin } = input {
+            self.stream_data(stream, data, fin);
+        } else {
+            self.take(input);
+        }
         self.settle();
     }
 
@@ -315,14 +323,15 @@ impl Connection {
                 return Some(Output::Action(action));
             }
         }
-        let event = self.out.next_event()?;
-        if let Event::StreamData { session, data, .. } = &event {
-            self.consumed(*session, data.len());
+        if let Event::StreamData { session, data, .. } = self.out.release_event()? {
+            let (session, len) = (*session, data.len());
+            self.consumed(session, len);
         }
         if self.held_back {
             self.release_reads();
         }
-        Some(Output::Event(event))
+        // Last of all, so that it is moved once.
+        self.out.next_event().map(Output::Event)
     }
 
     /// The next action, past any events: for a host whose application polls on a tick, and for one
@@ -474,8 +483,11 @@ impl Connection {
         &mut self.recorder
     }
 
+    #[inline]
     fn tick(&mut self, now: Instant) {
-        self.now = Some(self.now(now));
+        if self.now.is_none_or(|latest| latest < now) {
+            self.now = Some(now);
+        }
     }
 
     /// The latest time that is known, where `now` is the caller's.
@@ -522,6 +534,7 @@ impl Connection {
     }
 
     /// The peer broke HTTP/3.
+    #[cold]
     fn fail(&mut self, error: Http3Error) {
         self.close_connection(error.code(), error.name(), ConnectionLost::Http3(error));
     }

@@ -156,6 +156,7 @@ impl Connection {
         self.out.event(event);
     }
 
+    #[inline]
     pub(super) fn tell_datagram(&mut self, session: SessionId, payload: Bytes) {
         let event = Event::DatagramReceived { session, payload };
         if !self.out.datagram(event, &self.config.limits) {

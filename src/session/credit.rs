@@ -53,7 +53,7 @@ impl Session {
             return self.release_lost();
         };
         let unseen = payload.saturating_sub(received);
-        self.streams.receive(stream, unseen);
+        self.streams.receive(stream, unseen, false);
         self.count_data(unseen);
         if let Some(flow) = &mut self.flow {
             flow.received.data.give(unseen);

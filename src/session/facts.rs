@@ -257,19 +257,19 @@ impl Session {
         }
     }
 
-    /// Whether the stream still received.
-    fn stream_data(&mut self, stream: StreamId, len: u64, fin: bool) -> bool {
-        if !self.streams.receive(stream, len) {
-            return false;
-        }
+    /// Whether the stream is over with it; `None` when it did not receive any more.
+    fn stream_data(&mut self, stream: StreamId, len: u64, fin: bool) -> Option<bool> {
+        // Where bytes are counted, that comes first: one too many ends the session, and the stream.
+        let is_counted = self.flow.is_some();
+        let is_over = self.streams.receive(stream, len, fin && !is_counted)?;
         if len > 0 || fin {
             self.last_activity = self.now;
         }
-        self.count_data(len);
-        if fin {
-            self.streams.finished_by_peer(stream);
+        if !is_counted {
+            return Some(is_over);
         }
-        true
+        self.count_data(len);
+        Some(fin && self.streams.receive(stream, 0, true) == Some(true))
     }
 
     // ---- what `Connection` tells the application itself
@@ -282,22 +282,59 @@ impl Session {
         is_told
     }
 
-    /// Payload of a data stream: whether the application is to have it.
-    pub(crate) fn receive(&mut self, now: Instant, stream: StreamId, len: u64, fin: bool) -> bool {
+    /// Payload of a data stream: whether the stream is over with it. `None`: the application is not
+    /// to have it.
+    pub(crate) fn receive(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        len: u64,
+        fin: bool,
+    ) -> Option<bool> {
         self.tick(now);
-        let is_receiving = self.stream_data(stream, len, fin);
+        let is_over = self.stream_data(stream, len, fin);
         self.update_windows(None);
-        is_receiving && self.state == State::Open
+        is_over.filter(|_| self.state == State::Open)
+    }
+
+    /// The same where nothing but its count can follow. `None` changes nothing.
+    #[inline]
+    pub(crate) fn takes(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        len: u64,
+        fin: bool,
+    ) -> Option<bool> {
+        if self.state != State::Open || self.flow.is_some() {
+            return None;
+        }
+        let is_over = self.streams.receive(stream, len, fin)?;
+        if is_over {
+            self.streams.take_released();
+        }
+        self.note_activity(now);
+        Some(is_over)
     }
 
     /// A datagram: whether the application is to have it. False changes nothing.
+    #[inline]
     pub(crate) fn hears(&mut self, now: Instant) -> bool {
         let is_open = self.state == State::Open;
         if is_open {
-            self.tick(now);
-            self.last_activity = self.now;
+            self.note_activity(now);
         }
         is_open
+    }
+
+    /// The peer sent something. A connection's clock never goes back.
+    #[inline]
+    fn note_activity(&mut self, now: Instant) {
+        self.now = now;
+        self.last_activity = now;
+        if self.awake_since.is_none() {
+            self.awake_since = Some(now);
+        }
     }
 
     fn datagram_received(&mut self, payload: Bytes) {

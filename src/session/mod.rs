@@ -580,6 +580,7 @@ impl Session {
 
     /// Whether something may still come on this stream of the session. Deliver nothing of one where
     /// it may not: we have stopped it, or it is over.
+    #[inline]
     #[must_use]
     pub fn is_receiving_on(&self, stream: StreamId) -> bool {
         self.streams.is_receiving(stream)
@@ -704,9 +705,14 @@ impl Session {
 
     // ---- inside
 
+    #[inline]
     fn tick(&mut self, now: Instant) {
-        self.now = self.now.max(now);
-        self.awake_since.get_or_insert(self.now);
+        if self.now < now {
+            self.now = now;
+        }
+        if self.awake_since.is_none() {
+            self.awake_since = Some(self.now);
+        }
     }
 
     fn refused(&mut self, dir: Dir) -> &mut bool {

@@ -118,6 +118,7 @@ impl Streams {
         self.live.get(id).is_some()
     }
 
+    #[inline]
     pub(super) fn is_receiving(&self, id: StreamId) -> bool {
         self.live
             .get(id)
@@ -144,15 +145,23 @@ impl Streams {
         }
     }
 
-    /// Counts payload of a stream. False: it does not receive any more, or is unknown.
-    pub(super) fn receive(&mut self, id: StreamId, len: u64) -> bool {
-        match self.live.get_mut(id) {
-            Some(stream) if stream.receive == ReceiveHalf::Open => {
-                stream.received = stream.received.saturating_add(len);
-                true
-            }
-            Some(_) | None => false,
+    /// Counts payload of a stream, the last with `fin`: whether the stream is over then. `None`: it
+    /// does not receive any more, or is unknown.
+    #[inline]
+    pub(super) fn receive(&mut self, id: StreamId, len: u64, fin: bool) -> Option<bool> {
+        let stream = self.live.get_mut(id)?;
+        if stream.receive != ReceiveHalf::Open {
+            return None;
         }
+        stream.received = stream.received.saturating_add(len);
+        if fin {
+            stream.receive = ReceiveHalf::Over;
+            if stream.is_over() {
+                self.remove(id);
+                return Some(true);
+            }
+        }
+        Some(false)
     }
 
     /// How much payload came on a stream that still receives.
@@ -176,11 +185,6 @@ impl Streams {
                 }
             }
         }
-    }
-
-    /// The peer finished its half. False when that half was over.
-    pub(super) fn finished_by_peer(&mut self, id: StreamId) -> bool {
-        self.end_receive(id, ReceiveHalf::Over).is_some()
     }
 
     pub(super) fn reset_by_peer(&mut self, id: StreamId, code: u64, out: &mut Outbox) {
