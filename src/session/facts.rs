@@ -293,7 +293,10 @@ impl Session {
     ) -> Option<bool> {
         self.tick(now);
         let is_over = self.stream_data(stream, len, fin);
-        self.update_windows(None);
+        if fin {
+            // Bytes alone move no window: that the application has them does.
+            self.update_windows(None);
+        }
         is_over.filter(|_| self.state == State::Open)
     }
 
@@ -325,6 +328,12 @@ impl Session {
             self.note_activity(now);
         }
         is_open
+    }
+
+    /// A stream of the peer's alone that came whole: whether the application is to have it. Without
+    /// flow control it need not be counted. False changes nothing.
+    pub(crate) fn hears_whole(&mut self, now: Instant) -> bool {
+        self.flow.is_none() && self.hears(now)
     }
 
     /// The peer sent something. A connection's clock never goes back.
