@@ -93,7 +93,14 @@ impl<K: Copy + Eq + Ord + Into<u64>, V> Table<K, V> {
 
     /// Ascending.
     pub(crate) fn ids(&self) -> Vec<K> {
-        let mut ids: Vec<K> = self.places.iter().flatten().map(|(id, _)| *id).collect();
+        self.ids_of(|_| true)
+    }
+
+    /// The ids of some, ascending.
+    pub(crate) fn ids_of(&self, is_wanted: impl Fn(&V) -> bool) -> Vec<K> {
+        let all = self.places.iter().flatten();
+        let wanted = all.filter(|(_, value)| is_wanted(value));
+        let mut ids: Vec<K> = wanted.map(|(id, _)| *id).collect();
         ids.sort_unstable();
         ids
     }

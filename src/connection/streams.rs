@@ -404,10 +404,9 @@ impl Connection {
                 connect.session.resume_untimed();
             });
         }
-        let waiting = self.slots.ids();
-        for stream in waiting {
-            let is_data = matches!(self.slots.get(stream), Some(Slot::Data(_)));
-            if is_data && self.wants(stream) {
+        let is_data = |slot: &Slot| matches!(slot, Slot::Data(_));
+        for stream in self.slots.ids_of(is_data) {
+            if self.wants(stream) {
                 self.out.action(Action::Read { stream });
             }
         }
