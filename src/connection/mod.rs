@@ -53,6 +53,7 @@ pub use permit::{ConnectPermit, OpenPermit, ProtocolStreamPermit};
 use crate::{
     Action, Config, ConnectionLost, Event, Http3Error, Input, Output, Priority, RememberedSettings,
     Requirement, SessionId, Side, Stats, StreamId, Support, Transport, dialect,
+    session::outbox::Outbox,
     table::Table,
     wire::{error_code, settings::Settings},
 };
@@ -110,6 +111,8 @@ pub struct Connection {
     priorities: Priorities,
     deadlines: Deadlines,
     out: Outputs,
+    /// Empty: room that is lent to the session at work, while there are any.
+    room: Outbox,
     flood: Flood,
     /// Protocol bytes in all slots that QUIC has not taken.
     unwritten: usize,
@@ -224,6 +227,7 @@ impl Connection {
             priorities: Priorities::new(),
             deadlines: Deadlines::default(),
             out: Outputs::default(),
+            room: Outbox::default(),
             flood: Flood::default(),
             unwritten: 0,
             live: 0,
@@ -562,6 +566,7 @@ impl Connection {
         self.stats = self.stats();
         self.phase = Phase::Closed;
         self.slots.clear();
+        self.room = Outbox::default();
         self.buffered = Buffered::default();
         self.priorities.clear();
         self.deadlines.clear();

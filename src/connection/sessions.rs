@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Action, AnswerError, ConnectError, Dialect, Dir, Endpoint, Event, Http3Error, Priority,
     Rejection, Request, Response, SessionId, Side, StreamId, Violation,
-    session::{self, Session, Terms},
+    session::{self, Session, Terms, outbox::Outbox},
     wire::{error_code::WT_SESSION_GONE, frame},
 };
 use http::StatusCode;
@@ -35,6 +35,7 @@ impl Connection {
         };
         let was_requested = connect.session.is_requested();
         let early = connect.session.early_datagrams();
+        connect.session.lend(&mut self.room);
         let result = work(connect, now);
         self.buffered
             .recount(early, connect.session.early_datagrams());
@@ -42,6 +43,7 @@ impl Connection {
             self.unanswered = self.unanswered.saturating_sub(1);
         }
         if connect.session.is_quiet() {
+            connect.session.give_back(&mut self.room);
             arm(&mut self.deadlines, stream, connect);
             if connect.is_over() {
                 self.drop_connect_if_over(stream);
@@ -53,7 +55,7 @@ impl Connection {
                 Some(session::Output::Action(action)) => self.perform(session, action),
                 Some(session::Output::Event(event)) => self.tell(session, event),
                 None => {
-                    connect.session.rest();
+                    connect.session.give_back(&mut self.room);
                     break;
                 }
             }
@@ -234,6 +236,9 @@ impl Connection {
             self.deadlines.arm(stream, &mut connect.armed, None);
             self.stats = self.stats.plus(connect.session.stats());
             self.slots.remove(stream);
+            if self.live == 0 {
+                self.room = Outbox::default();
+            }
         }
     }
 

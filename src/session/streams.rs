@@ -3,7 +3,7 @@
 //! A stream is here from the moment it is known to belong to the session until both of its halves
 //! are over. Bytes, headers and credit of QUIC are not known here.
 
-use super::{Action, Event, Outbox};
+use super::{Action, Event, outbox::Outbox};
 use crate::{
     Dir, SendError, Side, StreamClosed, StreamId,
     table::Table,
