@@ -190,7 +190,7 @@ impl Connection {
         let machine = Session::new(held.since, self.side, session, terms, self.config.clone());
         let asked = held.wanted.into_request(dialect);
         let mut connect = ConnectStream::new(machine, request.frames);
-        connect.protocols.clone_from(&asked.protocols);
+        connect.offer(&asked.protocols, false);
         // RFC 9218 §7: the frame "overrides any other signal", also where it came first.
         let update = self.priorities.remove(&stream);
         connect.priority = update.unwrap_or_else(|| Priority::of_request(&asked.headers));

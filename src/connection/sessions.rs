@@ -307,8 +307,7 @@ impl Connection {
             .and_then(|server| dialect.peer_flow_control(&self.ours, &server));
         let machine = Session::new(now, self.side, session, terms, self.config.clone());
         let mut connect = ConnectStream::new(machine, Frames::new());
-        connect.protocols.clone_from(&request.protocols);
-        connect.protocol_required = request.protocol_required;
+        connect.offer(&request.protocols, request.protocol_required);
         connect.priority = Priority::of_request(&request.headers);
         self.slots.insert(stream, Slot::Connect(Box::new(connect)));
         self.live += 1;
@@ -392,8 +391,10 @@ impl Connection {
             Ok(Answered::Accepted(headers)) => {
                 self.with_session(session, |connect, now| {
                     let dialect = connect.session.dialect();
-                    let required = connect.protocol_required;
-                    match handshake::response_of(headers, dialect, &connect.protocols, required) {
+                    let (protocols, required) = connect.offered();
+                    let response = handshake::response_of(headers, dialect, protocols, required);
+                    connect.offered = None;
+                    match response {
                         Ok(response) => {
                             connect.response = Some(Box::new(response));
                             connect.session.open(now);
@@ -416,7 +417,7 @@ impl Connection {
         response: Response,
     ) -> Result<(), AnswerError> {
         let connect = self.unanswered_request(session)?;
-        let is_offered = |chosen| connect.protocols.contains(chosen);
+        let is_offered = |chosen| connect.offered().0.contains(chosen);
         if !response.protocol.as_ref().is_none_or(is_offered) {
             return Err(AnswerError::ProtocolNotOffered);
         }
@@ -427,7 +428,7 @@ impl Connection {
         self.send(session.connect_stream(), head.frame, false);
         self.send_grease(session.connect_stream());
         self.with_session(session, |connect, now| {
-            connect.protocols = Vec::new();
+            connect.offered = None;
             connect.response = Some(Box::new(response));
             connect.session.open_unread(now);
         });

@@ -120,9 +120,8 @@ pub(super) struct ConnectStream {
     pub(super) session: Session,
     pub(super) frames: Frames,
     pub(super) outgoing: Outgoing,
-    /// What the request offered, and whether the client insists on one of them.
-    pub(super) protocols: Vec<Protocol>,
-    pub(super) protocol_required: bool,
+    /// Until the answer, where there was anything.
+    pub(super) offered: Option<Box<Offered>>,
     /// How urgent it is, as far as was said.
     pub(super) priority: Priority,
     /// The 2xx, until the application has been told.
@@ -130,6 +129,14 @@ pub(super) struct ConnectStream {
     /// When our last bytes must have left, once the session is over.
     pub(super) linger: Option<Instant>,
     pub(super) armed: Option<Instant>,
+}
+
+/// The protocols that a request offered.
+#[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
+pub(super) struct Offered {
+    protocols: Vec<Protocol>,
+    is_required: bool,
 }
 
 #[derive(Debug)]
@@ -198,12 +205,29 @@ impl ConnectStream {
             session,
             frames,
             outgoing: Outgoing::default(),
-            protocols: Vec::new(),
-            protocol_required: false,
+            offered: None,
             priority: Priority::default(),
             response: None,
             linger: None,
             armed: None,
+        }
+    }
+
+    pub(super) fn offer(&mut self, protocols: &[Protocol], is_required: bool) {
+        if is_required || !protocols.is_empty() {
+            let protocols = protocols.to_vec();
+            self.offered = Some(Box::new(Offered {
+                protocols,
+                is_required,
+            }));
+        }
+    }
+
+    /// What the request offered, and whether the client insists on one of them.
+    pub(super) fn offered(&self) -> (&[Protocol], bool) {
+        match &self.offered {
+            Some(offered) => (&offered.protocols, offered.is_required),
+            None => (&[], false),
         }
     }
 

@@ -159,7 +159,8 @@ pub struct Session {
     id: SessionId,
     side: Side,
     dialect: Dialect,
-    transport: Transport,
+    /// A stack without RESET_STREAM_AT resets plainly, once the header is written.
+    resets_reliably: bool,
     config: Arc<Config>,
     state: State,
     connect: ConnectStream,
@@ -243,11 +244,14 @@ impl Session {
         let theirs = terms.peer_flow_control.filter(|_| has_flow);
         let flow = ours.zip(theirs);
         Self {
-            flow: flow.map(|(ours, theirs)| Box::new(Flow::new(ours, theirs))),
+            flow: flow.map(|(ours, theirs)| {
+                let stream_window = terms.transport.stream_receive_window;
+                Box::new(Flow::new(ours, theirs, stream_window))
+            }),
             id,
             side,
             dialect: terms.dialect,
-            transport: terms.transport,
+            resets_reliably: terms.transport.reset_stream_at == Support::Yes,
             config,
             state: State::Requested,
             connect: ConnectStream::new(),
@@ -691,9 +695,7 @@ impl Session {
 
     fn bind(&mut self, stream: StreamId, dir: Dir, header_len: u8) {
         if !streams::is_theirs(self.side, stream) && stream.dir() == dir {
-            // A stack without RESET_STREAM_AT resets plainly, once the header is written.
-            let reliable = self.transport.reset_stream_at == Support::Yes;
-            let reliable_len = if reliable { header_len } else { 0 };
+            let reliable_len = if self.resets_reliably { header_len } else { 0 };
             if self.streams.insert_ours(stream, reliable_len) {
                 self.opened(dir);
             }
