@@ -499,6 +499,7 @@ impl Connection {
         self.now.map_or(now, |latest| latest.max(now))
     }
 
+    #[inline]
     fn connect_stream(&self, session: SessionId) -> Option<&ConnectStream> {
         self.slots.get(session.connect_stream())?.as_connect()
     }

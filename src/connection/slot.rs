@@ -41,6 +41,7 @@ pub(super) enum Slot {
 const _: () = assert!(size_of::<Slot>() <= 40);
 
 impl Slot {
+    #[inline]
     pub(super) fn as_connect(&self) -> Option<&ConnectStream> {
         if let Self::Connect(connect) = self {
             Some(connect)

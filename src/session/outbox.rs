@@ -69,8 +69,10 @@ impl Outbox {
         if matches!(event, Event::DatagramReceived { .. }) {
             queues.datagrams -= 1;
         }
-        queues.first = queues.events.pop_front();
-        give_back(&mut queues.events);
+        if !queues.events.is_empty() {
+            queues.first = queues.events.pop_front();
+            give_back(&mut queues.events);
+        }
         Some(event)
     }
 
