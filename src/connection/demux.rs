@@ -23,6 +23,7 @@ use crate::{
 };
 
 impl Connection {
+    #[inline(never)]
     pub(super) fn take(&mut self, input: Input) {
         match input {
             Input::StreamData { stream, data, fin } => self.stream_data(stream, data, fin),
@@ -66,27 +67,33 @@ impl Connection {
     /// Makes a slot for a stream that the peer has just opened.
     fn greet(&mut self, stream: StreamId) {
         if self.is_unseen(stream) && self.seen.mark(stream) {
-            self.slots
-                .insert(stream, Slot::Preamble(Preamble::default()));
+            self.slots.insert(stream, Slot::Preamble(Box::default()));
         }
     }
 
-    fn stream_data(&mut self, stream: StreamId, data: Bytes, fin: bool) {
+    pub(super) fn stream_data(&mut self, stream: StreamId, data: Bytes, fin: bool) {
         if data.is_empty() && !fin {
             return;
         }
         // Nearly all that comes is payload of streams that are known.
-        if let Some(Slot::Data(slot)) = self.slots.get(stream) {
-            if slot.parked.is_none() {
-                return self.payload(slot.session, stream, data, fin);
+        match self.slots.get(stream) {
+            Some(Slot::Data(slot)) if slot.parked.is_none() => {
+                self.payload(slot.session, stream, data, fin);
             }
+            _ => self.data_elsewhere(stream, data, fin),
         }
-        if self.is_unseen(stream) && self.seen.mark(stream) {
+    }
+
+    /// Bytes of any other stream.
+    #[inline(never)]
+    fn data_elsewhere(&mut self, stream: StreamId, data: Bytes, fin: bool) {
+        if stream.initiator() != self.side && self.seen.mark(stream) {
             return self.preamble(stream, Preamble::default(), data, fin);
         }
         match self.slots.get_mut(stream) {
             Some(Slot::Preamble(preamble)) => {
-                let preamble = std::mem::take(preamble);
+                let preamble = std::mem::take(preamble.as_mut());
+                self.slots.remove(stream);
                 self.preamble(stream, preamble, data, fin);
             }
             Some(Slot::PeerControl(_)) => self.control_data(stream, data, fin),
@@ -99,8 +106,7 @@ impl Connection {
         }
     }
 
-    /// The first bytes of a peer's stream: what it is. It has a slot only if they did not all come at
-    /// once.
+    /// The first bytes of a peer's stream: what it is. It has no slot yet.
     fn preamble(&mut self, stream: StreamId, mut preamble: Preamble, mut data: Bytes, fin: bool) {
         if preamble.kind.is_none() {
             preamble.kind = preamble.read(&mut data);
@@ -116,7 +122,6 @@ impl Connection {
             let Some(session) = preamble.read(&mut data) else {
                 return self.unfinished(stream, preamble, fin);
             };
-            self.slots.remove(stream);
             return self.session_stream(stream, session, &preamble, data, fin);
         }
         let stopped = preamble.stopped;
@@ -136,7 +141,8 @@ impl Connection {
         if fin {
             self.ended_early(stream, H3_REQUEST_INCOMPLETE);
         } else {
-            self.slots.insert(stream, Slot::Preamble(preamble));
+            self.slots
+                .insert(stream, Slot::Preamble(Box::new(preamble)));
         }
     }
 
@@ -183,7 +189,6 @@ impl Connection {
             _ => {
                 // RFC 9114 §6.2: "the recipient MUST either abort reading of the stream or discard
                 // incoming data without further processing."
-                self.slots.remove(stream);
                 self.out.action(Action::StopSending {
                     stream,
                     code: H3_STREAM_CREATION_ERROR,
@@ -337,7 +342,8 @@ impl Connection {
 
     // ---- datagrams
 
-    fn datagram_received(&mut self, data: Bytes) {
+    /// With what follows from it, which for nearly all is nothing.
+    pub(super) fn datagram_received(&mut self, data: Bytes) {
         let Some((session, payload)) = datagram::parse(data) else {
             return self.fail(Http3Error::Datagram);
         };
@@ -351,6 +357,13 @@ impl Connection {
                 return self.tell_datagram(session, payload);
             }
         }
+        self.datagram_elsewhere(session, payload);
+        self.settle();
+    }
+
+    /// A datagram whose session is not open.
+    #[inline(never)]
+    fn datagram_elsewhere(&mut self, session: SessionId, payload: Bytes) {
         match self.destination(session) {
             Destination::Session => self.session_datagram(session, payload),
             Destination::Expected

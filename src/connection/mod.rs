@@ -53,6 +53,7 @@ pub use permit::{ConnectPermit, OpenPermit, ProtocolStreamPermit};
 use crate::{
     Action, Config, ConnectionLost, Event, Http3Error, Input, Output, Priority, RememberedSettings,
     Requirement, SessionId, Side, Stats, StreamId, Support, Transport, dialect,
+    session::outbox::Outbox,
     table::Table,
     wire::{error_code, settings::Settings},
 };
@@ -110,6 +111,8 @@ pub struct Connection {
     priorities: Priorities,
     deadlines: Deadlines,
     out: Outputs,
+    /// Empty: room that is lent to the session at work, while there are any.
+    room: Outbox,
     flood: Flood,
     /// Protocol bytes in all slots that QUIC has not taken.
     unwritten: usize,
@@ -224,6 +227,7 @@ impl Connection {
             priorities: Priorities::new(),
             deadlines: Deadlines::default(),
             out: Outputs::default(),
+            room: Outbox::default(),
             flood: Flood::default(),
             unwritten: 0,
             live: 0,
@@ -292,7 +296,15 @@ impl Connection {
         if self.is_closed() {
             return;
         }
-        self.take(input);
+        // Nearly all that comes is one of the first two.
+        if let Input::DatagramReceived { data } = input {
+            return self.datagram_received(data);
+        }
+        if let Input::StreamData { stream, data, fin } = input {
+            self.stream_data(stream, data, fin);
+        } else {
+            self.take(input);
+        }
         self.settle();
     }
 
@@ -315,14 +327,15 @@ impl Connection {
                 return Some(Output::Action(action));
             }
         }
-        let event = self.out.next_event()?;
-        if let Event::StreamData { session, data, .. } = &event {
-            self.consumed(*session, data.len());
+        if let Event::StreamData { session, data, .. } = self.out.release_event()? {
+            let (session, len) = (*session, data.len());
+            self.consumed(session, len);
         }
         if self.held_back {
             self.release_reads();
         }
-        Some(Output::Event(event))
+        // Last of all, so that it is moved once.
+        self.out.next_event().map(Output::Event)
     }
 
     /// The next action, past any events: for a host whose application polls on a tick, and for one
@@ -474,8 +487,11 @@ impl Connection {
         &mut self.recorder
     }
 
+    #[inline]
     fn tick(&mut self, now: Instant) {
-        self.now = Some(self.now(now));
+        if self.now.is_none_or(|latest| latest < now) {
+            self.now = Some(now);
+        }
     }
 
     /// The latest time that is known, where `now` is the caller's.
@@ -483,6 +499,7 @@ impl Connection {
         self.now.map_or(now, |latest| latest.max(now))
     }
 
+    #[inline]
     fn connect_stream(&self, session: SessionId) -> Option<&ConnectStream> {
         self.slots.get(session.connect_stream())?.as_connect()
     }
@@ -522,6 +539,7 @@ impl Connection {
     }
 
     /// The peer broke HTTP/3.
+    #[cold]
     fn fail(&mut self, error: Http3Error) {
         self.close_connection(error.code(), error.name(), ConnectionLost::Http3(error));
     }
@@ -549,6 +567,7 @@ impl Connection {
         self.stats = self.stats();
         self.phase = Phase::Closed;
         self.slots.clear();
+        self.room = Outbox::default();
         self.buffered = Buffered::default();
         self.priorities.clear();
         self.deadlines.clear();

@@ -8,10 +8,10 @@ use bytes::{Buf, Bytes, BytesMut};
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct Outgoing {
-    /// Offered to QUIC, or what it left of that.
+    /// Offered to QUIC, what it left of that, or what is offered next.
     front: Bytes,
-    /// Queued behind.
-    back: Bytes,
+    /// Queued behind what was offered; never empty. Few streams ever have it.
+    back: Option<Box<BytesMut>>,
     /// FIN after the last byte.
     fin: bool,
     state: State,
@@ -45,7 +45,7 @@ impl Outgoing {
 
     /// Bytes that QUIC has not taken.
     pub(super) fn len(&self) -> usize {
-        self.front.len() + self.back.len()
+        self.front.len() + self.back.as_ref().map_or(0, |back| back.len())
     }
 
     pub(super) fn is_blocked(&self) -> bool {
@@ -59,12 +59,8 @@ impl Outgoing {
             return false;
         }
         let queue = self.state == State::Idle && (!data.is_empty() || fin);
-        if self.back.is_empty() {
-            self.back = data;
-        } else {
-            let mut back = BytesMut::from(std::mem::take(&mut self.back));
-            back.extend_from_slice(&data);
-            self.back = back.freeze();
+        if !data.is_empty() {
+            self.append(data);
         }
         self.fin = fin;
         if queue {
@@ -73,15 +69,30 @@ impl Outgoing {
         queue
     }
 
+    fn append(&mut self, data: Bytes) {
+        match (&mut self.back, self.state) {
+            (None, State::Idle) => self.front = data,
+            (None, State::Queued) => {
+                let mut front = BytesMut::from(std::mem::take(&mut self.front));
+                front.extend_from_slice(&data);
+                self.front = front.freeze();
+            }
+            (back, _) => back.get_or_insert_default().extend_from_slice(&data),
+        }
+    }
+
     /// The write to offer to QUIC.
     pub(super) fn offer(&mut self) -> Option<(Bytes, bool)> {
         if self.state != State::Queued {
             return None;
         }
         if self.front.is_empty() {
-            self.front = std::mem::take(&mut self.back);
+            self.front = self
+                .back
+                .take()
+                .map_or_else(Bytes::new, |back| back.freeze());
         }
-        let fin = self.fin && self.back.is_empty();
+        let fin = self.fin && self.back.is_none();
         self.state = State::Offered { fin };
         Some((self.front.clone(), fin))
     }
@@ -101,7 +112,7 @@ impl Outgoing {
         self.front = Bytes::new();
         self.state = if offered_fin {
             State::Finished
-        } else if self.back.is_empty() && !self.fin {
+        } else if self.back.is_none() && !self.fin {
             State::Idle
         } else {
             State::Queued

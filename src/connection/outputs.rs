@@ -12,6 +12,9 @@ use crate::{Action, CloseReason, Event, Limits, StreamId};
 #[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct Outputs {
     actions: VecDeque<Queued>,
+    /// The event that is polled next: mostly the only one, which then never sees a queue.
+    first: Option<Event>,
+    /// Those behind it.
     events: VecDeque<Event>,
     datagrams: u32,
     bytes: usize,
@@ -45,7 +48,16 @@ impl Outputs {
     #[inline]
     pub(super) fn event(&mut self, event: Event) {
         self.bytes += cost(&event);
-        self.events.push_back(event);
+        self.push(event);
+    }
+
+    #[inline]
+    fn push(&mut self, event: Event) {
+        if self.first.is_none() {
+            self.first = Some(event);
+        } else {
+            self.events.push_back(event);
+        }
     }
 
     /// False when there are too many already: the newest is dropped.
@@ -54,7 +66,7 @@ impl Outputs {
         let room = self.datagrams < limits.undelivered_datagrams;
         if room {
             self.datagrams += 1;
-            self.events.push_back(event);
+            self.push(event);
         }
         room
     }
@@ -62,7 +74,7 @@ impl Outputs {
     /// Whether a poll finds something, be it a mark that has lost its meaning.
     #[inline]
     pub(super) fn is_waiting(&self) -> bool {
-        self.is_action_waiting() || !self.events.is_empty()
+        self.is_action_waiting() || self.first.is_some()
     }
 
     #[inline]
@@ -77,17 +89,27 @@ impl Outputs {
         Some(action)
     }
 
+    /// The event that is polled now: it no longer counts as undelivered.
     #[inline]
-    pub(super) fn next_event(&mut self) -> Option<Event> {
-        let event = self.events.front()?;
+    pub(super) fn release_event(&mut self) -> Option<&Event> {
+        let event = self.first.as_ref()?;
         if matches!(event, Event::DatagramReceived { .. }) {
             self.datagrams -= 1;
         } else {
             self.bytes -= cost(event);
         }
-        let event = self.events.pop_front();
+        Some(event)
+    }
+
+    /// Takes what was [released](Self::release_event).
+    #[inline]
+    pub(super) fn next_event(&mut self) -> Option<Event> {
+        if self.events.is_empty() {
+            return self.first.take();
+        }
+        let next = self.events.pop_front();
         give_back(&mut self.events);
-        event
+        std::mem::replace(&mut self.first, next)
     }
 
     /// Bytes of events that the application has not polled, datagrams aside.
@@ -114,6 +136,8 @@ fn give_back<T>(queue: &mut VecDeque<T>) {
 fn cost(event: &Event) -> usize {
     if let Event::StreamData { data, .. } = event {
         EVENT + data.len()
+    } else if matches!(event, Event::StreamOpened { .. }) {
+        EVENT
     } else {
         EVENT + held_by_others(event)
     }

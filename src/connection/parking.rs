@@ -62,6 +62,24 @@ impl Connection {
         let Ok(session) = SessionId::try_from(StreamId::from(session)) else {
             return self.fail(Http3Error::Id);
         };
+        // Nothing can happen to it any more, so nobody need know it: messages often come so.
+        if fin && stream.dir() == Dir::Uni && self.hears_whole(session) {
+            self.out.event(Event::StreamOpened { session, stream });
+            self.out.event(Event::StreamData {
+                session,
+                stream,
+                data,
+                fin,
+            });
+            return;
+        }
+        // Nearly all come to a session that is open.
+        if let Some(is_told) = self.meet(session, stream, preamble) {
+            if is_told && (fin || !data.is_empty()) {
+                self.payload(session, stream, data, fin);
+            }
+            return;
+        }
         let destination = if session.connect_stream() == stream {
             Destination::Never
         } else {
@@ -77,6 +95,40 @@ impl Connection {
             self.data_stopped(stream, code);
         }
         self.data(stream, data, fin);
+    }
+
+    /// A stream of the peer's alone came whole: whether the application is to have it. False changes
+    /// nothing.
+    fn hears_whole(&mut self, session: SessionId) -> bool {
+        match (self.slots.get_mut(session.connect_stream()), self.now) {
+            (Some(Slot::Connect(connect)), Some(now)) => connect.session.hears_whole(now),
+            _ => false,
+        }
+    }
+
+    /// A stream of a session that is open: whether the application is to hear of it, and has. `None`: the
+    /// session is not open, or of the stream there is more to say.
+    fn meet(&mut self, session: SessionId, stream: StreamId, preamble: &Preamble) -> Option<bool> {
+        let now = self.now?;
+        let Slot::Connect(connect) = self.slots.get_mut(session.connect_stream())? else {
+            return None;
+        };
+        if !connect.session.is_open() || preamble.stopped.is_some() {
+            return None;
+        }
+        let is_told = connect.session.meets(now, stream);
+        let is_quiet = connect.session.is_quiet();
+        if is_told {
+            let slot = DataStream::new(session, preamble.len);
+            self.slots.insert(stream, Slot::Data(slot));
+        }
+        if !is_quiet {
+            self.with_session(session, |_, _| ());
+        }
+        if is_told {
+            self.out.event(Event::StreamOpened { session, stream });
+        }
+        Some(is_told)
     }
 
     fn attach_to(&mut self, session: SessionId, stream: StreamId, header_len: u8) {

@@ -28,11 +28,27 @@ pub(crate) enum Item {
 #[derive(Debug)]
 #[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(crate) struct Frames {
+    begun: Begun,
+    /// HEADERS may come; else DATA.
+    wants_head: bool,
+}
+
+/// How far the next frame has come: nearly all come whole.
+#[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
+enum Begun {
+    Nothing,
+    Kind(u64),
+    More(Box<Frame>),
+}
+
+/// The frame that is being read.
+#[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
+struct Frame {
     reader: Reader,
     collect: Collect,
     payload: Payload,
-    /// HEADERS may come; else DATA.
-    wants_head: bool,
 }
 
 /// What the payload that is being read belongs to.
@@ -46,12 +62,12 @@ enum Payload {
 
 impl Frames {
     pub(crate) fn new() -> Self {
-        Self::with_reader(Reader::new())
+        Self::with(Begun::Nothing)
     }
 
     /// The stream's first varint was read already: it is the first frame's type.
     pub(crate) fn after_kind(kind: u64) -> Self {
-        Self::with_reader(Reader::after_kind(kind))
+        Self::with(Begun::Kind(kind))
     }
 
     /// Somebody else has read the HEADERS, and they were final.
@@ -63,11 +79,9 @@ impl Frames {
         }
     }
 
-    fn with_reader(reader: Reader) -> Self {
+    fn with(begun: Begun) -> Self {
         Self {
-            reader,
-            collect: Collect::default(),
-            payload: Payload::Skipped,
+            begun,
             wants_head: true,
         }
     }
@@ -79,7 +93,7 @@ impl Frames {
 
     /// Whether a FIN may come here.
     pub(crate) fn is_between(&self) -> bool {
-        self.reader.is_between()
+        matches!(self.begun, Begun::Nothing)
     }
 
     /// The next item, `None` when more bytes are wanted.
@@ -89,22 +103,47 @@ impl Frames {
         side: Side,
         limit: usize,
     ) -> Option<Result<Item, Http3Error>> {
+        let mut frame = match std::mem::replace(&mut self.begun, Begun::Nothing) {
+            Begun::Nothing => Frame::new(Reader::new()),
+            Begun::Kind(kind) => Frame::new(Reader::after_kind(kind)),
+            Begun::More(mut frame) => {
+                let next = self.read(&mut frame, input, side, limit);
+                if !frame.reader.is_between() {
+                    self.begun = Begun::More(frame);
+                }
+                return next;
+            }
+        };
+        let next = self.read(&mut frame, input, side, limit);
+        if !frame.reader.is_between() {
+            self.begun = Begun::More(Box::new(frame));
+        }
+        next
+    }
+
+    fn read(
+        &mut self,
+        frame: &mut Frame,
+        input: &mut Bytes,
+        side: Side,
+        limit: usize,
+    ) -> Option<Result<Item, Http3Error>> {
         loop {
-            match self.reader.next(input)? {
+            match frame.reader.next(input)? {
                 Part::Header { kind, len } => match self.classify(kind, side) {
                     Err(error) => return Some(Err(error)),
                     Ok(payload) => {
-                        self.payload = payload;
+                        frame.payload = payload;
                         let fits = usize::try_from(len).is_ok_and(|len| len <= limit);
                         if matches!(payload, Payload::Head) && !fits {
-                            self.payload = Payload::Skipped;
+                            frame.payload = Payload::Skipped;
                             return Some(Ok(Item::HeadTooLarge));
                         }
                     }
                 },
-                Part::Payload { data, end } => match self.payload {
+                Part::Payload { data, end } => match frame.payload {
                     Payload::Head => {
-                        if let Some(section) = self.collect.push(data, end) {
+                        if let Some(section) = frame.collect.push(data, end) {
                             return Some(Ok(Item::Head(section)));
                         }
                     }
@@ -144,6 +183,16 @@ impl Frames {
             | frame::PRIORITY_UPDATE_PUSH => Err(Http3Error::FrameUnexpected),
             _ if frame::is_reserved_http2(kind) => Err(Http3Error::FrameUnexpected),
             _ => Ok(Payload::Skipped),
+        }
+    }
+}
+
+impl Frame {
+    fn new(reader: Reader) -> Self {
+        Self {
+            reader,
+            collect: Collect::default(),
+            payload: Payload::Skipped,
         }
     }
 }

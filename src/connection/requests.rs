@@ -130,13 +130,17 @@ impl Connection {
             body: BytesMut::new(),
             since,
         });
+        self.announce(stream);
         let due = self
             .config
             .deadlines
             .request
             .and_then(|wait| since.checked_add(wait));
-        self.deadlines.arm(stream, &mut request.armed, due);
-        self.announce(stream);
+        if let Some(Slot::Request(request)) = self.slots.get_mut(stream) {
+            if matches!(request.phase, RequestPhase::Held(_)) {
+                self.deadlines.arm(stream, &mut request.armed, due);
+            }
+        }
     }
 
     /// Announces a request that was held, once both sides' SETTINGS are known.
@@ -186,7 +190,7 @@ impl Connection {
         let machine = Session::new(held.since, self.side, session, terms, self.config.clone());
         let asked = held.wanted.into_request(dialect);
         let mut connect = ConnectStream::new(machine, request.frames);
-        connect.protocols.clone_from(&asked.protocols);
+        connect.offer(&asked.protocols, false);
         // RFC 9218 §7: the frame "overrides any other signal", also where it came first.
         let update = self.priorities.remove(&stream);
         connect.priority = update.unwrap_or_else(|| Priority::of_request(&asked.headers));
@@ -223,9 +227,7 @@ impl Connection {
             return Vec::new();
         }
         let is_held = |slot: &Slot| matches!(slot, Slot::Request(request) if matches!(request.phase, RequestPhase::Held(_)));
-        let mut streams = self.slots.ids();
-        streams.retain(|&stream| self.slots.get(stream).is_some_and(is_held));
-        streams
+        self.slots.ids_of(is_held)
     }
 
     /// Answers a request that is not a session's, and forgets it when QUIC has the answer.

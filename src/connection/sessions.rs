@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Action, AnswerError, ConnectError, Dialect, Dir, Endpoint, Event, Http3Error, Priority,
     Rejection, Request, Response, SessionId, Side, StreamId, Violation,
-    session::{self, Session, Terms},
+    session::{self, Session, Terms, outbox::Outbox},
     wire::{error_code::WT_SESSION_GONE, frame},
 };
 use http::StatusCode;
@@ -35,6 +35,7 @@ impl Connection {
         };
         let was_requested = connect.session.is_requested();
         let early = connect.session.early_datagrams();
+        connect.session.lend(&mut self.room);
         let result = work(connect, now);
         self.buffered
             .recount(early, connect.session.early_datagrams());
@@ -42,6 +43,7 @@ impl Connection {
             self.unanswered = self.unanswered.saturating_sub(1);
         }
         if connect.session.is_quiet() {
+            connect.session.give_back(&mut self.room);
             arm(&mut self.deadlines, stream, connect);
             if connect.is_over() {
                 self.drop_connect_if_over(stream);
@@ -53,7 +55,7 @@ impl Connection {
                 Some(session::Output::Action(action)) => self.perform(session, action),
                 Some(session::Output::Event(event)) => self.tell(session, event),
                 None => {
-                    connect.session.rest();
+                    connect.session.give_back(&mut self.room);
                     break;
                 }
             }
@@ -156,6 +158,7 @@ impl Connection {
         self.out.event(event);
     }
 
+    #[inline]
     pub(super) fn tell_datagram(&mut self, session: SessionId, payload: Bytes) {
         let event = Event::DatagramReceived { session, payload };
         if !self.out.datagram(event, &self.config.limits) {
@@ -233,6 +236,9 @@ impl Connection {
             self.deadlines.arm(stream, &mut connect.armed, None);
             self.stats = self.stats.plus(connect.session.stats());
             self.slots.remove(stream);
+            if self.live == 0 {
+                self.room = Outbox::default();
+            }
         }
     }
 
@@ -301,8 +307,7 @@ impl Connection {
             .and_then(|server| dialect.peer_flow_control(&self.ours, &server));
         let machine = Session::new(now, self.side, session, terms, self.config.clone());
         let mut connect = ConnectStream::new(machine, Frames::new());
-        connect.protocols.clone_from(&request.protocols);
-        connect.protocol_required = request.protocol_required;
+        connect.offer(&request.protocols, request.protocol_required);
         connect.priority = Priority::of_request(&request.headers);
         self.slots.insert(stream, Slot::Connect(Box::new(connect)));
         self.live += 1;
@@ -386,8 +391,10 @@ impl Connection {
             Ok(Answered::Accepted(headers)) => {
                 self.with_session(session, |connect, now| {
                     let dialect = connect.session.dialect();
-                    let required = connect.protocol_required;
-                    match handshake::response_of(headers, dialect, &connect.protocols, required) {
+                    let (protocols, required) = connect.offered();
+                    let response = handshake::response_of(headers, dialect, protocols, required);
+                    connect.offered = None;
+                    match response {
                         Ok(response) => {
                             connect.response = Some(Box::new(response));
                             connect.session.open(now);
@@ -410,7 +417,7 @@ impl Connection {
         response: Response,
     ) -> Result<(), AnswerError> {
         let connect = self.unanswered_request(session)?;
-        let is_offered = |chosen| connect.protocols.contains(chosen);
+        let is_offered = |chosen| connect.offered().0.contains(chosen);
         if !response.protocol.as_ref().is_none_or(is_offered) {
             return Err(AnswerError::ProtocolNotOffered);
         }
@@ -421,7 +428,7 @@ impl Connection {
         self.send(session.connect_stream(), head.frame, false);
         self.send_grease(session.connect_stream());
         self.with_session(session, |connect, now| {
-            connect.protocols = Vec::new();
+            connect.offered = None;
             connect.response = Some(Box::new(response));
             connect.session.open_unread(now);
         });

@@ -14,17 +14,18 @@ use crate::{
     },
 };
 
+/// As large as a data stream needs, of which there are many: what is larger is in a box.
 #[derive(Debug)]
 #[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) enum Slot {
     /// The peer's; its first bytes do not yet say what it is.
-    Preamble(Preamble),
+    Preamble(Box<Preamble>),
     /// Our stream that means nothing.
-    Grease(Outgoing),
+    Grease(Box<Outgoing>),
     /// Our control stream.
-    Control(Outgoing),
+    Control(Box<Outgoing>),
     /// The peer's control stream.
-    PeerControl(PeerControl),
+    PeerControl(Box<PeerControl>),
     /// The peer's QPACK encoder stream.
     PeerEncoder,
     /// The peer's QPACK decoder stream.
@@ -37,7 +38,10 @@ pub(super) enum Slot {
     Data(DataStream),
 }
 
+const _: () = assert!(size_of::<Slot>() <= 40);
+
 impl Slot {
+    #[inline]
     pub(super) fn as_connect(&self) -> Option<&ConnectStream> {
         if let Self::Connect(connect) = self {
             Some(connect)
@@ -117,9 +121,8 @@ pub(super) struct ConnectStream {
     pub(super) session: Session,
     pub(super) frames: Frames,
     pub(super) outgoing: Outgoing,
-    /// What the request offered, and whether the client insists on one of them.
-    pub(super) protocols: Vec<Protocol>,
-    pub(super) protocol_required: bool,
+    /// Until the answer, where there was anything.
+    pub(super) offered: Option<Box<Offered>>,
     /// How urgent it is, as far as was said.
     pub(super) priority: Priority,
     /// The 2xx, until the application has been told.
@@ -127,6 +130,14 @@ pub(super) struct ConnectStream {
     /// When our last bytes must have left, once the session is over.
     pub(super) linger: Option<Instant>,
     pub(super) armed: Option<Instant>,
+}
+
+/// The protocols that a request offered.
+#[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
+pub(super) struct Offered {
+    protocols: Vec<Protocol>,
+    is_required: bool,
 }
 
 #[derive(Debug)]
@@ -195,12 +206,29 @@ impl ConnectStream {
             session,
             frames,
             outgoing: Outgoing::default(),
-            protocols: Vec::new(),
-            protocol_required: false,
+            offered: None,
             priority: Priority::default(),
             response: None,
             linger: None,
             armed: None,
+        }
+    }
+
+    pub(super) fn offer(&mut self, protocols: &[Protocol], is_required: bool) {
+        if is_required || !protocols.is_empty() {
+            let protocols = protocols.to_vec();
+            self.offered = Some(Box::new(Offered {
+                protocols,
+                is_required,
+            }));
+        }
+    }
+
+    /// What the request offered, and whether the client insists on one of them.
+    pub(super) fn offered(&self) -> (&[Protocol], bool) {
+        match &self.offered {
+            Some(offered) => (&offered.protocols, offered.is_required),
+            None => (&[], false),
         }
     }
 

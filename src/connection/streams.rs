@@ -51,21 +51,52 @@ impl Connection {
     }
 
     /// The same, once it is settled that it is not to be parked.
+    #[inline]
     pub(super) fn payload(&mut self, session: SessionId, stream: StreamId, data: Bytes, fin: bool) {
         let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
-        let is_told = self.with_open_session(session, |connect, now| {
+        let connect = self.slots.get_mut(session.connect_stream());
+        let is_over = match (connect, self.now) {
+            (Some(Slot::Connect(connect)), Some(now)) => {
+                connect.session.takes(now, stream, len, fin)
+            }
+            _ => None,
+        };
+        match is_over {
+            Some(is_over) => self.tell_payload(session, stream, data, fin, is_over),
+            None => self.payload_in_full(session, stream, data, fin),
+        }
+    }
+
+    #[inline(never)]
+    fn payload_in_full(&mut self, session: SessionId, stream: StreamId, data: Bytes, fin: bool) {
+        let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
+        let is_over = self.with_open_session(session, |connect, now| {
             connect.session.receive(now, stream, len, fin)
         });
-        let is_told = is_told == Some(true);
-        if is_told {
-            self.out.event(Event::StreamData {
-                session,
-                stream,
-                data,
-                fin,
-            });
+        match is_over.flatten() {
+            Some(is_over) => self.tell_payload(session, stream, data, fin, is_over),
+            None => self.drop_data_if_over(stream),
         }
-        if fin || !is_told {
+    }
+
+    #[inline]
+    fn tell_payload(
+        &mut self,
+        session: SessionId,
+        stream: StreamId,
+        data: Bytes,
+        fin: bool,
+        is_over: bool,
+    ) {
+        self.out.event(Event::StreamData {
+            session,
+            stream,
+            data,
+            fin,
+        });
+        if is_over {
+            self.remove_data(stream);
+        } else if fin {
             self.drop_data_if_over(stream);
         }
     }
@@ -216,10 +247,15 @@ impl Connection {
     }
 
     /// The application has been given payload of a session.
+    #[inline]
     pub(super) fn consumed(&mut self, session: SessionId, len: usize) {
-        if self.config.flow_control.is_none() {
-            return;
+        if self.config.flow_control.is_some() {
+            self.give_credit(session, len);
         }
+    }
+
+    #[inline(never)]
+    fn give_credit(&mut self, session: SessionId, len: usize) {
         self.with_open_session(session, |connect, _| {
             if connect.session.has_flow_control() {
                 let len = u64::try_from(len).unwrap_or(u64::MAX);
@@ -355,6 +391,7 @@ impl Connection {
     }
 
     /// After an event was polled.
+    #[cold]
     pub(super) fn release_reads(&mut self) {
         if !self.held_back || self.is_backlogged() {
             return;
@@ -367,10 +404,9 @@ impl Connection {
                 connect.session.resume_untimed();
             });
         }
-        let waiting = self.slots.ids();
-        for stream in waiting {
-            let is_data = matches!(self.slots.get(stream), Some(Slot::Data(_)));
-            if is_data && self.wants(stream) {
+        let is_data = |slot: &Slot| matches!(slot, Slot::Data(_));
+        for stream in self.slots.ids_of(is_data) {
+            if self.wants(stream) {
                 self.out.action(Action::Read { stream });
             }
         }

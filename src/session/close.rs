@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::{Action, Outbox, state::Parting};
+use super::{Action, outbox::Outbox, state::Parting};
 
 /// The CONNECT stream as this side sees it.
 #[derive(Clone, Copy, Debug)]

@@ -53,7 +53,7 @@ impl Session {
             return self.release_lost();
         };
         let unseen = payload.saturating_sub(received);
-        self.streams.receive(stream, unseen);
+        self.streams.receive(stream, unseen, false);
         self.count_data(unseen);
         if let Some(flow) = &mut self.flow {
             flow.received.data.give(unseen);
@@ -88,8 +88,7 @@ impl Session {
     /// than QUIC lets it send ahead of the reader. To give too little would get the session stuck.
     pub(super) fn release_unseen(&mut self) {
         if let Some(flow) = &mut self.flow {
-            let window = self.transport.stream_receive_window;
-            flow.received.data.give(window);
+            flow.received.data.give(flow.stream_window);
         }
     }
 
@@ -98,8 +97,7 @@ impl Session {
     fn release_lost(&mut self) {
         if let Some(flow) = &mut self.flow {
             let data = &mut flow.received.data;
-            let window = self.transport.stream_receive_window;
-            data.give(window.min(data.lost()));
+            data.give(flow.stream_window.min(data.lost()));
         }
     }
 

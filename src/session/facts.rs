@@ -67,7 +67,7 @@ impl Session {
                 self.apply(Fact::Lost(reason));
                 self.connect.abandon();
                 self.streams.clear();
-                self.out.actions.clear();
+                self.out.drop_actions();
             }
             Input::Timeout => self.timeout(),
         }
@@ -83,7 +83,7 @@ impl Session {
         if !data.is_empty() {
             self.last_activity = self.now;
         }
-        if let Body::Held(held) = &mut self.body {
+        if self.body == Body::Held {
             match self.side {
                 Side::Client if !data.is_empty() => {
                     return self.apply(Fact::Violated(Violation::MalformedResponse));
@@ -91,11 +91,14 @@ impl Session {
                 Side::Client => {}
                 Side::Server => {
                     // What a host reads while it is asked to may overshoot once; more may not come.
-                    let full = held.len() >= self.config.limits.unanswered_body;
+                    let full = self.held_body() >= self.config.limits.unanswered_body;
                     if full && !data.is_empty() {
                         return self.apply(Fact::Violated(Violation::UnansweredBodyTooLarge));
                     }
-                    held.extend_from_slice(&data);
+                    if !data.is_empty() {
+                        let early = self.early.get_or_insert_default();
+                        early.body.extend_from_slice(&data);
+                    }
                 }
             }
         } else {
@@ -104,7 +107,7 @@ impl Session {
         if fin {
             self.connect.peer_is_done();
             // RFC 9297 §3.3: a stream that ends inside a capsule is malformed.
-            if self.capsules.is_between() {
+            if self.capsules.is_none() {
                 self.apply(Fact::PeerFinished);
             } else {
                 self.apply(Fact::Violated(Violation::Truncated));
@@ -137,15 +140,25 @@ impl Session {
         }
     }
 
-    pub(super) fn read_capsules(&mut self, mut data: Bytes) {
+    pub(super) fn read_capsules(&mut self, data: Bytes) {
+        let begun = self.capsules.take();
+        let mut decoder = begun.map_or_else(capsule::Decoder::new, |decoder| *decoder);
+        self.read_with(&mut decoder, data);
+        // Most sessions read few capsules, and those whole.
+        if !decoder.is_between() {
+            self.capsules = Some(Box::new(decoder));
+        }
+    }
+
+    fn read_with(&mut self, decoder: &mut capsule::Decoder, mut data: Bytes) {
         let rules = self.capsule_rules();
         while !data.is_empty() {
             match self.body {
                 Body::Capsules => {}
                 Body::Closed { .. } => return self.excess(),
-                Body::Held(_) | Body::Absorbed => return,
+                Body::Held | Body::Absorbed => return,
             }
-            match self.capsules.next(&mut data, rules) {
+            match decoder.next(&mut data, rules) {
                 None => return,
                 Some(Ok(capsule)) => self.capsule(capsule),
                 Some(Err(violation)) => {
@@ -257,19 +270,19 @@ impl Session {
         }
     }
 
-    /// Whether the stream still received.
-    fn stream_data(&mut self, stream: StreamId, len: u64, fin: bool) -> bool {
-        if !self.streams.receive(stream, len) {
-            return false;
-        }
+    /// Whether the stream is over with it; `None` when it did not receive any more.
+    fn stream_data(&mut self, stream: StreamId, len: u64, fin: bool) -> Option<bool> {
+        // Where bytes are counted, that comes first: one too many ends the session, and the stream.
+        let is_counted = self.flow.is_some();
+        let is_over = self.streams.receive(stream, len, fin && !is_counted)?;
         if len > 0 || fin {
             self.last_activity = self.now;
         }
-        self.count_data(len);
-        if fin {
-            self.streams.finished_by_peer(stream);
+        if !is_counted {
+            return Some(is_over);
         }
-        true
+        self.count_data(len);
+        Some(fin && self.streams.receive(stream, 0, true) == Some(true))
     }
 
     // ---- what `Connection` tells the application itself
@@ -282,22 +295,68 @@ impl Session {
         is_told
     }
 
-    /// Payload of a data stream: whether the application is to have it.
-    pub(crate) fn receive(&mut self, now: Instant, stream: StreamId, len: u64, fin: bool) -> bool {
+    /// Payload of a data stream: whether the stream is over with it. `None`: the application is not
+    /// to have it.
+    pub(crate) fn receive(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        len: u64,
+        fin: bool,
+    ) -> Option<bool> {
         self.tick(now);
-        let is_receiving = self.stream_data(stream, len, fin);
-        self.update_windows(None);
-        is_receiving && self.state == State::Open
+        let is_over = self.stream_data(stream, len, fin);
+        if fin {
+            // Bytes alone move no window: that the application has them does.
+            self.update_windows(None);
+        }
+        is_over.filter(|_| self.state == State::Open)
+    }
+
+    /// The same where nothing but its count can follow. `None` changes nothing.
+    #[inline]
+    pub(crate) fn takes(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        len: u64,
+        fin: bool,
+    ) -> Option<bool> {
+        if self.state != State::Open || self.flow.is_some() {
+            return None;
+        }
+        let is_over = self.streams.receive(stream, len, fin)?;
+        if is_over {
+            self.streams.take_released();
+        }
+        self.note_activity(now);
+        Some(is_over)
     }
 
     /// A datagram: whether the application is to have it. False changes nothing.
+    #[inline]
     pub(crate) fn hears(&mut self, now: Instant) -> bool {
         let is_open = self.state == State::Open;
         if is_open {
-            self.tick(now);
-            self.last_activity = self.now;
+            self.note_activity(now);
         }
         is_open
+    }
+
+    /// A stream of the peer's alone that came whole: whether the application is to have it. Without
+    /// flow control it need not be counted. False changes nothing.
+    pub(crate) fn hears_whole(&mut self, now: Instant) -> bool {
+        self.flow.is_none() && self.hears(now)
+    }
+
+    /// The peer sent something. A connection's clock never goes back.
+    #[inline]
+    fn note_activity(&mut self, now: Instant) {
+        self.now = now;
+        self.last_activity = now;
+        if self.awake_since.is_none() {
+            self.awake_since = Some(now);
+        }
     }
 
     fn datagram_received(&mut self, payload: Bytes) {
@@ -306,14 +365,21 @@ impl Session {
                 self.last_activity = self.now;
                 self.tell_datagram(payload);
             }
-            State::Requested if self.early.has_room(payload.len(), &self.config) => {
+            State::Requested if self.has_early_room(payload.len()) => {
                 self.last_activity = self.now;
-                self.early.push(&payload);
+                self.early.get_or_insert_default().push(&payload);
             }
             State::Requested | State::Stopped | State::Closed => {
                 self.stats.datagrams_absorbed += 1;
             }
         }
+    }
+
+    fn has_early_room(&self, len: usize) -> bool {
+        let limits = &self.config.limits;
+        let limit = usize::try_from(limits.buffered_datagrams).unwrap_or(usize::MAX);
+        let (count, bytes) = self.early_datagrams();
+        count < limit && bytes + len <= limits.buffered_bytes
     }
 
     pub(super) fn tell_datagram(&mut self, payload: Bytes) {

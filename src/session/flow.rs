@@ -16,6 +16,8 @@ const MAX_DATA: u64 = (1 << 62) - 1;
 pub(super) struct Flow {
     pub(super) received: Windows,
     pub(super) sent: Allowances,
+    /// How far QUIC lets a stream run ahead of its reader, in bytes.
+    pub(super) stream_window: u64,
 }
 
 /// What we allow the peer.
@@ -63,7 +65,7 @@ pub(super) struct Allowance {
 }
 
 impl Flow {
-    pub(super) fn new(ours: FlowControl, theirs: FlowControl) -> Self {
+    pub(super) fn new(ours: FlowControl, theirs: FlowControl, stream_window: u64) -> Self {
         Self {
             received: Windows {
                 data: Window::new(ours.max_data, MAX_DATA, false),
@@ -75,6 +77,7 @@ impl Flow {
                 bidi: Allowance::new(theirs.max_streams_bidi, MAX_STREAMS),
                 uni: Allowance::new(theirs.max_streams_uni, MAX_STREAMS),
             },
+            stream_window,
         }
     }
 }

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::{
-    Body, EarlyDatagrams, Event, Once, Session, after,
+    Body, Event, Once, Session, after,
     state::{Code, Fact, Parting, State, Step, Verdict, step},
 };
 use crate::{
@@ -36,9 +36,10 @@ impl Session {
         self.deadline = None;
         self.awake_since = Some(self.now);
         self.out.event(Event::Opened);
-        let held = match std::mem::replace(&mut self.body, Body::Capsules) {
-            Body::Held(held) => held.freeze(),
-            Body::Capsules | Body::Closed { .. } | Body::Absorbed => Bytes::new(),
+        self.body = Body::Capsules;
+        let held = match &mut self.early {
+            Some(early) => std::mem::take(&mut early.body).freeze(),
+            None => Bytes::new(),
         };
         if let Some(code) = self.connect.stopped {
             self.stopped_while_open(code);
@@ -54,11 +55,13 @@ impl Session {
         }
         self.streams.announce(&mut self.out);
         self.update_windows(None);
-        for payload in std::mem::take(&mut self.early).payloads {
+        let early = self.early.take().map(|early| early.payloads);
+        for payload in early.unwrap_or_default() {
             self.tell_datagram(payload);
         }
         if !held.is_empty() {
-            self.body = Body::Held(held.into());
+            self.body = Body::Held;
+            self.early.get_or_insert_default().body = held.into();
         }
     }
 
@@ -67,10 +70,10 @@ impl Session {
     /// §3.2: "Bytes received before the server sends the response are processed once the session is
     /// accepted or discarded if the session is rejected."
     pub(crate) fn read_held(&mut self) {
-        if let (State::Open, Body::Held(held)) = (self.state, &mut self.body) {
-            let held = std::mem::take(held).freeze();
+        if self.state == State::Open && self.body == Body::Held {
+            let early = self.early.take().unwrap_or_default();
             self.body = Body::Capsules;
-            self.read_capsules(held);
+            self.read_capsules(early.body.freeze());
         }
     }
 
@@ -109,7 +112,7 @@ impl Session {
         self.connect.part(parting, code, capsule, &mut self.out);
         if parting == Parting::Silent {
             self.streams.clear();
-            self.early = EarlyDatagrams::default();
+            self.early = None;
         } else {
             self.abandon();
         }
@@ -123,9 +126,11 @@ impl Session {
 
     /// Ends what is alive, and counts what the application never heard of.
     fn abandon(&mut self) {
-        self.capsules.drop_datagram();
+        if let Some(capsules) = &mut self.capsules {
+            capsules.drop_datagram();
+        }
         self.stats.streams_refused += self.streams.abandon(&mut self.out);
-        let early = std::mem::take(&mut self.early).payloads.len();
+        let early = self.early.take().map_or(0, |early| early.payloads.len());
         self.stats.datagrams_absorbed += u64::try_from(early).unwrap_or(u64::MAX);
     }
 }

@@ -52,6 +52,7 @@ mod event;
 mod facts;
 mod flow;
 mod life;
+pub(crate) mod outbox;
 mod permit;
 #[cfg(feature = "trace")]
 mod recording;
@@ -78,7 +79,6 @@ macro_rules! record {
 use record;
 
 use std::{
-    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -97,6 +97,7 @@ use crate::{
 };
 use close::ConnectStream;
 use flow::Flow;
+use outbox::Outbox;
 use state::{Fact, State};
 use streams::Streams;
 
@@ -158,12 +159,14 @@ pub struct Session {
     id: SessionId,
     side: Side,
     dialect: Dialect,
-    transport: Transport,
+    /// A stack without RESET_STREAM_AT resets plainly, once the header is written.
+    resets_reliably: bool,
     config: Arc<Config>,
     state: State,
     connect: ConnectStream,
     body: Body,
-    capsules: capsule::Decoder,
+    /// The capsule that is being read; `None` between two of them.
+    capsules: Option<Box<capsule::Decoder>>,
     /// WT_DRAIN_SESSION or GOAWAY: what the application knows of it.
     draining: Once,
     /// Our own WT_DRAIN_SESSION.
@@ -171,7 +174,8 @@ pub struct Session {
     streams: Streams,
     /// `None`: there is no flow control.
     flow: Option<Box<Flow>>,
-    early: EarlyDatagrams,
+    /// What came before the answer.
+    early: Option<Box<Early>>,
     /// An open was refused: `StreamsAvailable` is owed.
     refused_bi: bool,
     refused_uni: bool,
@@ -196,11 +200,11 @@ pub struct Session {
 }
 
 /// What becomes of the bytes on the CONNECT stream.
-#[derive(Debug)]
-#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 enum Body {
     /// Kept until the answer.
-    Held(BytesMut),
+    Held,
     /// Read as capsules.
     Capsules,
     /// WT_CLOSE_SESSION was the last thing the peer may say.
@@ -218,66 +222,16 @@ enum Once {
     Said,
 }
 
-/// Datagrams that overtook the answer (§4.6).
+/// What came before the answer.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
-struct EarlyDatagrams {
+struct Early {
+    /// Of the CONNECT stream.
+    body: BytesMut,
+    /// Datagrams that overtook the answer (§4.6).
     payloads: Vec<Bytes>,
+    /// Of the datagrams.
     bytes: usize,
-}
-
-#[derive(Debug, Default)]
-#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
-struct Outbox {
-    actions: VecDeque<Action>,
-    events: VecDeque<Event>,
-    /// How many of the events are datagrams.
-    datagrams: u32,
-}
-
-/// Room for so many events stays when all were polled.
-const KEPT: usize = 16;
-
-impl Outbox {
-    fn action(&mut self, action: Action) {
-        self.actions.push_back(action);
-    }
-
-    fn event(&mut self, event: Event) {
-        self.events.push_back(event);
-    }
-
-    /// False when there are `limit` already: the newest is dropped. One chunk can hold thousands.
-    fn datagram(&mut self, payload: Bytes, limit: u32) -> bool {
-        let room = self.datagrams < limit;
-        if room {
-            self.datagrams += 1;
-            self.event(Event::DatagramReceived { payload });
-        }
-        room
-    }
-
-    fn next_event(&mut self) -> Option<Event> {
-        let event = self.events.pop_front()?;
-        if matches!(event, Event::DatagramReceived { .. }) {
-            self.datagrams -= 1;
-        }
-        if self.events.is_empty() && self.events.capacity() > KEPT {
-            self.events = VecDeque::new();
-        }
-        Some(event)
-    }
-
-    /// Gives back the room for events that were all polled.
-    fn rest(&mut self) {
-        if self.events.is_empty() && self.events.capacity() > 0 {
-            self.events = VecDeque::new();
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.actions.is_empty() && self.events.is_empty()
-    }
 }
 
 impl Session {
@@ -290,20 +244,23 @@ impl Session {
         let theirs = terms.peer_flow_control.filter(|_| has_flow);
         let flow = ours.zip(theirs);
         Self {
-            flow: flow.map(|(ours, theirs)| Box::new(Flow::new(ours, theirs))),
+            flow: flow.map(|(ours, theirs)| {
+                let stream_window = terms.transport.stream_receive_window;
+                Box::new(Flow::new(ours, theirs, stream_window))
+            }),
             id,
             side,
             dialect: terms.dialect,
-            transport: terms.transport,
+            resets_reliably: terms.transport.reset_stream_at == Support::Yes,
             config,
             state: State::Requested,
             connect: ConnectStream::new(),
-            body: Body::Held(BytesMut::new()),
-            capsules: capsule::Decoder::new(),
+            body: Body::Held,
+            capsules: None,
             draining: Once::Unsaid,
             drain: Once::Unsaid,
             streams: Streams::default(),
-            early: EarlyDatagrams::default(),
+            early: None,
             refused_bi: false,
             refused_uni: false,
             now,
@@ -379,7 +336,7 @@ impl Session {
         if !self.out.is_empty() {
             record!(self, SessionStep::Poll { times: 1 });
         }
-        if let Some(action) = self.out.actions.pop_front() {
+        if let Some(action) = self.out.next_action() {
             return Some(Output::Action(action));
         }
         self.out.next_event().map(Output::Event)
@@ -580,6 +537,7 @@ impl Session {
 
     /// Whether something may still come on this stream of the session. Deliver nothing of one where
     /// it may not: we have stopped it, or it is over.
+    #[inline]
     #[must_use]
     pub fn is_receiving_on(&self, stream: StreamId) -> bool {
         self.streams.is_receiving(stream)
@@ -630,10 +588,16 @@ impl Session {
         self.out.is_empty()
     }
 
-    /// After a poll loop. What happens often a connection tells by itself: it keeps no room for
-    /// events in each of its sessions.
-    pub(crate) fn rest(&mut self) {
-        self.out.rest();
+    /// Lends room for what is about to come out.
+    #[inline]
+    pub(crate) fn lend(&mut self, room: &mut Outbox) {
+        self.out.borrow_room(room);
+    }
+
+    /// Gives it back when everything was polled.
+    #[inline]
+    pub(crate) fn give_back(&mut self, room: &mut Outbox) {
+        room.take_back(&mut self.out);
     }
 
     /// Whether the peer's half of the CONNECT stream may still bring something.
@@ -643,15 +607,15 @@ impl Session {
 
     /// Bytes that wait for the answer.
     pub(crate) fn held_body(&self) -> usize {
-        match &self.body {
-            Body::Held(held) => held.len(),
-            Body::Capsules | Body::Closed { .. } | Body::Absorbed => 0,
-        }
+        self.early.as_ref().map_or(0, |early| early.body.len())
     }
 
     /// Datagrams that wait for the answer, and their bytes.
     pub(crate) fn early_datagrams(&self) -> (usize, usize) {
-        (self.early.payloads.len(), self.early.bytes)
+        match &self.early {
+            Some(early) => (early.payloads.len(), early.bytes),
+            None => (0, 0),
+        }
     }
 
     /// Whether a stream may be opened now.
@@ -704,9 +668,14 @@ impl Session {
 
     // ---- inside
 
+    #[inline]
     fn tick(&mut self, now: Instant) {
-        self.now = self.now.max(now);
-        self.awake_since.get_or_insert(self.now);
+        if self.now < now {
+            self.now = now;
+        }
+        if self.awake_since.is_none() {
+            self.awake_since = Some(self.now);
+        }
     }
 
     fn refused(&mut self, dir: Dir) -> &mut bool {
@@ -726,9 +695,7 @@ impl Session {
 
     fn bind(&mut self, stream: StreamId, dir: Dir, header_len: u8) {
         if !streams::is_theirs(self.side, stream) && stream.dir() == dir {
-            // A stack without RESET_STREAM_AT resets plainly, once the header is written.
-            let reliable = self.transport.reset_stream_at == Support::Yes;
-            let reliable_len = if reliable { header_len } else { 0 };
+            let reliable_len = if self.resets_reliably { header_len } else { 0 };
             if self.streams.insert_ours(stream, reliable_len) {
                 self.opened(dir);
             }
@@ -736,12 +703,7 @@ impl Session {
     }
 }
 
-impl EarlyDatagrams {
-    fn has_room(&self, len: usize, config: &Config) -> bool {
-        let limit = usize::try_from(config.limits.buffered_datagrams).unwrap_or(usize::MAX);
-        self.payloads.len() < limit && self.bytes + len <= config.limits.buffered_bytes
-    }
-
+impl Early {
     /// Copies, so that a small datagram does not keep a large buffer of QUIC's alive.
     fn push(&mut self, payload: &Bytes) {
         self.bytes += payload.len();

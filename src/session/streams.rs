@@ -3,7 +3,7 @@
 //! A stream is here from the moment it is known to belong to the session until both of its halves
 //! are over. Bytes, headers and credit of QUIC are not known here.
 
-use super::{Action, Event, Outbox};
+use super::{Action, Event, outbox::Outbox};
 use crate::{
     Dir, SendError, Side, StreamClosed, StreamId,
     table::Table,
@@ -80,7 +80,7 @@ impl Streams {
             Dir::Bi => SendHalf::Open,
             Dir::Uni => SendHalf::Over,
         };
-        self.insert(
+        self.live.add(
             stream,
             Stream {
                 send,
@@ -100,7 +100,7 @@ impl Streams {
             Dir::Bi => ReceiveHalf::Open,
             Dir::Uni => ReceiveHalf::Over,
         };
-        self.insert(
+        self.live.add(
             stream,
             Stream {
                 send: SendHalf::Open,
@@ -114,18 +114,11 @@ impl Streams {
         )
     }
 
-    fn insert(&mut self, id: StreamId, stream: Stream) -> bool {
-        let is_new = self.live.get(id).is_none();
-        if is_new {
-            self.live.insert(id, stream);
-        }
-        is_new
-    }
-
     pub(super) fn contains(&self, id: StreamId) -> bool {
         self.live.get(id).is_some()
     }
 
+    #[inline]
     pub(super) fn is_receiving(&self, id: StreamId) -> bool {
         self.live
             .get(id)
@@ -152,15 +145,23 @@ impl Streams {
         }
     }
 
-    /// Counts payload of a stream. False: it does not receive any more, or is unknown.
-    pub(super) fn receive(&mut self, id: StreamId, len: u64) -> bool {
-        match self.live.get_mut(id) {
-            Some(stream) if stream.receive == ReceiveHalf::Open => {
-                stream.received = stream.received.saturating_add(len);
-                true
-            }
-            Some(_) | None => false,
+    /// Counts payload of a stream, the last with `fin`: whether the stream is over then. `None`: it
+    /// does not receive any more, or is unknown.
+    #[inline]
+    pub(super) fn receive(&mut self, id: StreamId, len: u64, fin: bool) -> Option<bool> {
+        let stream = self.live.get_mut(id)?;
+        if stream.receive != ReceiveHalf::Open {
+            return None;
         }
+        stream.received = stream.received.saturating_add(len);
+        if fin {
+            stream.receive = ReceiveHalf::Over;
+            if stream.is_over() {
+                self.remove(id);
+                return Some(true);
+            }
+        }
+        Some(false)
     }
 
     /// How much payload came on a stream that still receives.
@@ -184,11 +185,6 @@ impl Streams {
                 }
             }
         }
-    }
-
-    /// The peer finished its half. False when that half was over.
-    pub(super) fn finished_by_peer(&mut self, id: StreamId) -> bool {
-        self.end_receive(id, ReceiveHalf::Over).is_some()
     }
 
     pub(super) fn reset_by_peer(&mut self, id: StreamId, code: u64, out: &mut Outbox) {

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::Table;
 
 #[test]
@@ -33,6 +35,50 @@ fn what_many_took_is_given_back_when_they_are_gone() {
     for id in 1..10_000 {
         table.remove(id);
     }
-    assert!(table.map.capacity() <= 16, "{}", table.map.capacity());
+    assert!(table.places.len() <= 16, "{}", table.places.len());
     assert_eq!(table.ids(), [0]);
+}
+
+#[test]
+fn what_lies_behind_something_that_is_removed_is_still_found() {
+    // Few ids in a small table: they stand in each other's way all the time.
+    let (mut table, mut model) = (Table::default(), BTreeMap::new());
+    let mut random = 7_u64;
+    for round in 0..20_000_u64 {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let id = random >> 33 & 0x3f;
+        match random >> 60 {
+            0..6 => {
+                table.insert(id, round);
+                model.insert(id, round);
+            }
+            6..9 => {
+                let is_new = !model.contains_key(&id);
+                assert_eq!(table.add(id, round), is_new);
+                model.entry(id).or_insert(round);
+            }
+            _ => assert_eq!(table.remove(id), model.remove(&id)),
+        }
+        for id in 0..0x40 {
+            assert_eq!(table.get(id), model.get(&id), "{id} after {round}");
+            assert_eq!(table.get_mut(id).copied(), model.get(&id).copied());
+        }
+        assert_eq!(table.ids(), model.keys().copied().collect::<Vec<_>>());
+    }
+    assert!(model.len() > 8, "{}", model.len());
+}
+
+#[test]
+fn a_search_for_what_is_not_there_ends_in_a_table_of_any_size() {
+    let mut table = Table::default();
+    for id in 0..200_u64 {
+        assert_eq!(table.get(id), None);
+        assert_eq!(table.get_mut(id), None);
+        assert_eq!(table.remove(id), None);
+        assert!(table.add(id, ()));
+        let free = table.places.iter().filter(|place| place.is_none()).count();
+        assert!(free * 4 >= table.places.len(), "{id}");
+    }
 }
