@@ -127,6 +127,7 @@ pub mod host;
 mod id;
 mod message;
 mod priority;
+mod queue;
 mod remembered;
 #[cfg(any(feature = "testing", feature = "trace"))]
 mod script;

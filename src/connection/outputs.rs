@@ -2,20 +2,15 @@
 //!
 //! A write is queued as a mark only: its bytes are taken when it is polled.
 
-use std::collections::VecDeque;
-
 use http::{HeaderMap, HeaderValue};
 
-use crate::{Action, CloseReason, Event, Limits, StreamId};
+use crate::{Action, CloseReason, Event, Limits, StreamId, queue::Queue};
 
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct Outputs {
-    actions: VecDeque<Queued>,
-    /// The event that is polled next: mostly the only one, which then never sees a queue.
-    first: Option<Event>,
-    /// Those behind it.
-    events: VecDeque<Event>,
+    actions: Queue<Queued, KEPT>,
+    events: Queue<Event, KEPT>,
     datagrams: u32,
     bytes: usize,
 }
@@ -27,7 +22,7 @@ pub(super) enum Queued {
     Action(Action),
 }
 
-/// Room for so many stays when all were polled; what a flood made larger is given back.
+/// Room for so many stays when all were polled.
 const KEPT: usize = 64;
 /// What an event costs beside what it holds.
 const EVENT: usize = size_of::<Event>();
@@ -38,26 +33,17 @@ const FIELD: usize = 192;
 
 impl Outputs {
     pub(super) fn action(&mut self, action: Action) {
-        self.actions.push_back(Queued::Action(action));
+        self.actions.push(Queued::Action(action));
     }
 
     pub(super) fn write(&mut self, stream: StreamId) {
-        self.actions.push_back(Queued::Write(stream));
+        self.actions.push(Queued::Write(stream));
     }
 
     #[inline]
     pub(super) fn event(&mut self, event: Event) {
         self.bytes += cost(&event);
-        self.push(event);
-    }
-
-    #[inline]
-    fn push(&mut self, event: Event) {
-        if self.first.is_none() {
-            self.first = Some(event);
-        } else {
-            self.events.push_back(event);
-        }
+        self.events.push(event);
     }
 
     /// False when there are too many already: the newest is dropped.
@@ -66,7 +52,7 @@ impl Outputs {
         let room = self.datagrams < limits.undelivered_datagrams;
         if room {
             self.datagrams += 1;
-            self.push(event);
+            self.events.push(event);
         }
         room
     }
@@ -74,7 +60,7 @@ impl Outputs {
     /// Whether a poll finds something, be it a mark that has lost its meaning.
     #[inline]
     pub(super) fn is_waiting(&self) -> bool {
-        self.is_action_waiting() || self.first.is_some()
+        self.is_action_waiting() || !self.events.is_empty()
     }
 
     #[inline]
@@ -84,15 +70,13 @@ impl Outputs {
 
     #[inline]
     pub(super) fn next_action(&mut self) -> Option<Queued> {
-        let action = self.actions.pop_front()?;
-        give_back(&mut self.actions);
-        Some(action)
+        self.actions.pop()
     }
 
     /// The event that is polled now: it no longer counts as undelivered.
     #[inline]
     pub(super) fn release_event(&mut self) -> Option<&Event> {
-        let event = self.first.as_ref()?;
+        let event = self.events.front()?;
         if matches!(event, Event::DatagramReceived { .. }) {
             self.datagrams -= 1;
         } else {
@@ -104,12 +88,7 @@ impl Outputs {
     /// Takes what was [released](Self::release_event).
     #[inline]
     pub(super) fn next_event(&mut self) -> Option<Event> {
-        if self.events.is_empty() {
-            return self.first.take();
-        }
-        let next = self.events.pop_front();
-        give_back(&mut self.events);
-        std::mem::replace(&mut self.first, next)
+        self.events.pop()
     }
 
     /// Bytes of events that the application has not polled, datagrams aside.
@@ -120,14 +99,6 @@ impl Outputs {
     /// Drops the actions: there is no QUIC to perform them.
     pub(super) fn drop_actions(&mut self) {
         self.actions.clear();
-    }
-}
-
-/// Room for many is kept while there are any.
-#[inline]
-fn give_back<T>(queue: &mut VecDeque<T>) {
-    if queue.is_empty() && queue.capacity() > KEPT {
-        *queue = VecDeque::new();
     }
 }
 

@@ -3,11 +3,10 @@
 //! Nearly always nothing does, so that the queues have a place of their own, which a connection lends
 //! to whichever of its sessions is at work.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
 use super::{Action, Event};
+use crate::queue::Queue;
 
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "testing", derive(Clone))]
@@ -19,11 +18,8 @@ pub(crate) struct Outbox {
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 struct Queues {
-    actions: VecDeque<Action>,
-    /// The event that is polled next: mostly the only one.
-    first: Option<Event>,
-    /// Those behind it.
-    events: VecDeque<Event>,
+    actions: Queue<Action, KEPT>,
+    events: Queue<Event, KEPT>,
     /// How many of the events are datagrams.
     datagrams: u32,
 }
@@ -33,16 +29,11 @@ const KEPT: usize = 16;
 
 impl Outbox {
     pub(super) fn action(&mut self, action: Action) {
-        self.queues().actions.push_back(action);
+        self.queues().actions.push(action);
     }
 
     pub(super) fn event(&mut self, event: Event) {
-        let queues = self.queues();
-        if queues.first.is_none() {
-            queues.first = Some(event);
-        } else {
-            queues.events.push_back(event);
-        }
+        self.queues().events.push(event);
     }
 
     /// False when there are `limit` already: the newest is dropped. One chunk can hold thousands.
@@ -57,21 +48,14 @@ impl Outbox {
     }
 
     pub(super) fn next_action(&mut self) -> Option<Action> {
-        let actions = &mut self.queues.as_mut()?.actions;
-        let action = actions.pop_front()?;
-        give_back(actions);
-        Some(action)
+        self.queues.as_mut()?.actions.pop()
     }
 
     pub(super) fn next_event(&mut self) -> Option<Event> {
         let queues = self.queues.as_mut()?;
-        let event = queues.first.take()?;
+        let event = queues.events.pop()?;
         if matches!(event, Event::DatagramReceived { .. }) {
             queues.datagrams -= 1;
-        }
-        if !queues.events.is_empty() {
-            queues.first = queues.events.pop_front();
-            give_back(&mut queues.events);
         }
         Some(event)
     }
@@ -86,7 +70,7 @@ impl Outbox {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         match &self.queues {
-            Some(queues) => queues.actions.is_empty() && queues.first.is_none(),
+            Some(queues) => queues.actions.is_empty() && queues.events.is_empty(),
             None => true,
         }
     }
@@ -107,12 +91,6 @@ impl Outbox {
 
     fn queues(&mut self) -> &mut Queues {
         self.queues.get_or_insert_default()
-    }
-}
-
-fn give_back<T>(queue: &mut VecDeque<T>) {
-    if queue.is_empty() && queue.capacity() > KEPT {
-        *queue = VecDeque::new();
     }
 }
 
