@@ -9,7 +9,10 @@ use super::{
     CLIENT, H3_REQUEST_CANCELLED, H3_REQUEST_REJECTED, SERVER, Scenario, control, peer_closed,
     plain,
 };
-use crate::{Failure, stage::Stage};
+use crate::{
+    Failure,
+    stage::{Setup, Stage},
+};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -30,7 +33,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         id: "E33",
         title: "resets the CONNECT stream before the answer",
         actors: SERVER,
-        setup: |setup, _| setup.client.deadlines.request = None,
+        setup: unhurried,
         play: |stage, _| {
             stage.ready()?;
             let session = stage.request("/wait")?;
@@ -44,7 +47,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         id: "E35",
         title: "sends GOAWAY with the id of a request before the answer",
         actors: SERVER,
-        setup: |setup, _| setup.client.deadlines.request = None,
+        setup: unhurried,
         play: |stage, _| {
             stage.ready()?;
             let session = stage.request("/wait")?;
@@ -109,6 +112,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         },
     },
 ];
+
+/// Neither end gives a request up by itself, however slow the machine is.
+fn unhurried(setup: &mut Setup, _: Side) {
+    for config in [&mut setup.client, &mut setup.server] {
+        config.deadlines.request = None;
+    }
+}
 
 fn refused(stage: &mut Stage, path: &str, status: &str) -> Result<(), Failure> {
     stage.ready()?;
