@@ -16,7 +16,7 @@ mod table;
 use std::process::ExitCode;
 
 use options::{Options, Part};
-use table::Section;
+use table::{Section, Verdict};
 
 fn main() -> ExitCode {
     let options = match Options::parse() {
@@ -31,8 +31,12 @@ fn main() -> ExitCode {
         }
     };
     match run(&options) {
-        Ok(0) => ExitCode::SUCCESS,
-        Ok(failures) => {
+        Ok(Totals { rows: 0, .. }) => {
+            eprintln!("interop: nothing of that name is there to be run");
+            ExitCode::from(2)
+        }
+        Ok(Totals { failures: 0, .. }) => ExitCode::SUCCESS,
+        Ok(Totals { failures, .. }) => {
             eprintln!("interop: cells that failed: {failures}");
             ExitCode::FAILURE
         }
@@ -43,20 +47,29 @@ fn main() -> ExitCode {
     }
 }
 
-/// Gives the number of cells that are failures of ours.
-fn run(options: &Options) -> anyhow::Result<usize> {
-    let mut failures = 0;
+/// What was run.
+#[derive(Default)]
+struct Totals {
+    rows: usize,
+    /// Cells.
+    failures: usize,
+}
+
+fn run(options: &Options) -> anyhow::Result<Totals> {
+    let mut totals = Totals::default();
     for &part in &options.parts {
         eprintln!("== {}", part.name());
         if part == Part::Capture {
             browsers::capture(options)?;
+            totals.rows += 1;
             continue;
         }
         // A part that is many sections gives them one by one, so that each is kept as it ends.
         let mut keep = |section: Section| {
-            failures += section.failures();
+            totals.rows += section.rows();
+            totals.failures += section.count(Verdict::Failure);
             print!("{}", section.to_markdown());
-            if !options.filters.is_empty() {
+            if options.is_partial() {
                 eprintln!(
                     "interop: {} was run in part, so that nothing is stored",
                     section.id
@@ -73,5 +86,5 @@ fn run(options: &Options) -> anyhow::Result<usize> {
             Part::Capture => {}
         }
     }
-    Ok(failures)
+    Ok(totals)
 }

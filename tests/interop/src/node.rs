@@ -19,7 +19,7 @@ use anyhow::{Context as _, anyhow};
 use bytes::BytesMut;
 use mio::{Events, Interest, Poll, Token, Waker, net::UdpSocket};
 use webtransport_session::{
-    Config, Event, Input, SessionId,
+    Config, Event, SessionId,
     host::quinn_proto::{Endpoint, PeerId},
     trace::{Record, Step},
 };
@@ -53,8 +53,8 @@ pub(crate) struct Turn {
     pub(crate) is_mute: bool,
     /// Connections that are recorded, with what was recorded.
     recorded: Option<BTreeMap<PeerId, Vec<Record<Step>>>>,
-    /// How many facts there had been when a recorded session ended.
-    facts_at_end: BTreeMap<(PeerId, SessionId), usize>,
+    /// How many facts there had been when a session ended.
+    facts_at_end: BTreeMap<(PeerId, SessionId), u64>,
 }
 
 pub(crate) struct Node {
@@ -170,7 +170,7 @@ impl Node {
     }
 
     /// [`Turn::facts`] until now.
-    pub(crate) fn facts(&self, peer: PeerId, session: SessionId) -> anyhow::Result<usize> {
+    pub(crate) fn facts(&self, peer: PeerId, session: SessionId) -> anyhow::Result<u64> {
         self.call(move |_, turn| turn.facts(peer, session))
     }
 
@@ -227,12 +227,10 @@ fn run(
                     let facts = turn.facts(peer, session);
                     turn.facts_at_end.insert((peer, session), facts);
                 }
+                // With all that our end took to get here.
+                let at = Instant::now();
                 if let Some(event) = application.event(now, &mut turn.endpoint, peer, event) {
-                    let _nobody = tell.send(Seen {
-                        at: now,
-                        peer,
-                        event,
-                    });
+                    let _nobody = tell.send(Seen { at, peer, event });
                 }
             }
             while let Some(transmit) = turn.endpoint.poll_transmit(now, &mut to_send) {
@@ -272,34 +270,16 @@ fn receive(socket: &UdpSocket, received: &mut [u8], turn: &mut Turn, now: Instan
 }
 
 impl Turn {
-    /// How many facts have come in about the end of a session, of its CONNECT stream and its
-    /// connection: none but its bytes, FIN, reset and STOP_SENDING, and the connection's close.
-    /// Of connections that are recorded, and of a session that has ended until then.
-    pub(crate) fn facts(&mut self, id: PeerId, session: SessionId) -> usize {
+    /// How many frames have come from the peer that could say how a session ends, by QUIC's own
+    /// count, below our host: of streams, RESET_STREAM, STOP_SENDING and CONNECTION_CLOSE.
+    pub(crate) fn facts(&mut self, id: PeerId, session: SessionId) -> u64 {
         if let Some(&facts) = self.facts_at_end.get(&(id, session)) {
             return facts;
         }
-        let stream = session.connect_stream();
-        let Some(recorded) = &mut self.recorded else {
-            return 0;
-        };
-        let Some(records) = recorded.get_mut(&id) else {
-            return 0;
-        };
-        if let Some(peer) = self.endpoint.peer(id) {
-            records.extend(peer.sessions().take_trace());
-        }
-        let is_fact = |record: &&Record<Step>| match &record.step {
-            Step::Input(input) => match input {
-                Input::StreamData { stream: of, .. }
-                | Input::StreamReset { stream: of, .. }
-                | Input::StreamStopped { stream: of, .. } => *of == stream,
-                Input::ConnectionClosed { .. } => true,
-                _ => false,
-            },
-            _ => false,
-        };
-        records.iter().filter(is_fact).count()
+        self.endpoint.peer(id).map_or(0, |peer| {
+            let frames = peer.quic.stats().frame_rx;
+            frames.stream + frames.reset_stream + frames.stop_sending + frames.connection_close
+        })
     }
 
     /// The next event. What was recorded is taken before the last packet is out, for then a

@@ -15,10 +15,14 @@ Parts, all if none is named:
 
 Options:
   --filter TEXT   only what has TEXT in its name, or that of another --filter; nothing is stored
-  --runs N        how often each way of leaving is measured (5; with fewer, no delay is judged)
+  --runs N        how often each way of leaving is measured (5; with fewer, no delay
+                  is judged, and nothing is stored)
   --keep          reuse what was installed under target/, and install nothing
   --help
 ";
+
+/// How often a delay is measured that is judged and stored.
+pub(crate) const RUNS: usize = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
@@ -62,7 +66,7 @@ impl Options {
         let mut options = Self {
             parts: Vec::new(),
             filters: Vec::new(),
-            runs: 5,
+            runs: RUNS,
             keep: false,
         };
         while let Some(arg) = parser.next()? {
@@ -92,6 +96,11 @@ impl Options {
             options.parts = vec![Part::Chromium, Part::Firefox, Part::Peers, Part::Loss];
         }
         Ok(Some(options))
+    }
+
+    /// Whether this is less than what the results are to show.
+    pub(crate) fn is_partial(&self) -> bool {
+        !self.filters.is_empty() || self.runs < RUNS
     }
 
     /// Whether something of this name is to be run.

@@ -184,8 +184,8 @@ impl Section {
         self.versions.insert(what.into(), version.into());
     }
 
-    pub(crate) fn failures(&self) -> usize {
-        self.count(Verdict::Failure)
+    pub(crate) fn rows(&self) -> usize {
+        self.tables.iter().map(|table| table.rows.len()).sum()
     }
 
     pub(crate) fn count(&self, verdict: Verdict) -> usize {
@@ -281,8 +281,15 @@ const HEAD: &str = "\
 # What happened in front of others
 
 Written by `cargo run --release` in this directory, from `results/`; do not edit. Every cell was
-measured on the date of its section. A **deviation** is the peer's, and its evidence is in the
-note; what was *skipped* could not be run there.
+measured on the date of its section, with the commit that its first line names (a plus: and changes
+that were not committed); an empty one has nothing to measure. A **deviation** is the peer's, and its
+evidence is in the note; what was *skipped* could not be run there.
+
+How to read it: E01 and the like are the ids of the crate's README. A number and a colon in front, as
+in `0: peer-close`, is the session, by the id of its CONNECT stream. `o-` and `p-` begin the text of
+what our side and the peer's side sent first. \"Past the crate\" is done to QUIC by the test, behind
+the crate's back: the crate would not do it so. Codes of streams are the application's (draft §4.4); `None`
+is a code outside their range.
 
 ";
 
@@ -427,7 +434,7 @@ mod tests {
             .push(Row::new("b", [Cell::deviation("silence", "says nothing")]));
         table.rows.push(Row::new("c", [Cell::expect("1", "2")]));
         section.tables.push(table);
-        assert_eq!(section.failures(), 1);
+        assert_eq!(section.count(Verdict::Failure), 1);
         let text = section.to_markdown();
         assert!(text.contains("| a | peer\\|close |"), "{text}");
         assert!(

@@ -132,8 +132,8 @@ class Peer(QuicConnectionProtocol):
         data = self.streams.get(stream, b"") + event.data
         self.streams[stream] = data
         if data == b"abort" and stream not in self.ours:
-            self._quic.reset_stream(stream, to_wire(13))
-            self._quic.stop_stream(stream, to_wire(14))
+            self._quic.reset_stream(stream, to_wire(73))
+            self._quic.stop_stream(stream, to_wire(74))
         if not event.stream_ended:
             return
         if data == b"ready":

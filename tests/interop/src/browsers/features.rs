@@ -329,7 +329,6 @@ fn draining(
     node: &Node,
     act: impl FnOnce(&mut Peer, SessionId) + Send + 'static,
 ) -> anyhow::Result<Cell> {
-    node.record()?;
     let opened = bench.open(node, Place::Page, "/echo")?;
     let (peer, session) = (opened.peer, opened.session);
     let before = node.facts(peer, session)?;
@@ -354,7 +353,8 @@ fn draining(
     bench.close(&opened.tab);
     if !matches!(&works, Ok(works) if *works == true) {
         let facts = node.facts(peer, session)? - before;
-        let ours = closed.unwrap_or_else(|_| format!("none yet, {facts} facts in 5 s"));
+        let ours =
+            closed.unwrap_or_else(|_| format!("none yet, {facts} frames in 5 s that could tell"));
         let error = after
             .map(|after| show(&after["closed"]))
             .unwrap_or_default();

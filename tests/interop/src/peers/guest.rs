@@ -198,7 +198,7 @@ pub(crate) trait Session {
     async fn next_datagram(&self) -> Result<Vec<u8>, String>;
     /// Opens a stream with `data`, and tells how reading and writing it end.
     async fn be_aborted(&self, data: &[u8]) -> Result<[String; 2], String>;
-    /// Resets the next bidirectional stream with 13 and stops it with 14.
+    /// Resets the next bidirectional stream with 73 and stops it with 74.
     async fn abort(&self) -> Result<(), String>;
 }
 

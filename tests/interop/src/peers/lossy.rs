@@ -10,7 +10,12 @@ use super::{
     guest::{Deed, Guest, Invitation},
     local, peer_closed, peer_finished, play, web_transport_quinn,
 };
-use crate::{identity::Identity, loss::never_connected, options::Options, relay::Conditions};
+use crate::{
+    identity::Identity,
+    loss::{Outcome, never_connected},
+    options::Options,
+    relay::Conditions,
+};
 
 /// An ending of a peer over a link that may lose any packet.
 pub(crate) struct Lossy {
@@ -32,7 +37,7 @@ impl Lossy {
     }
 
     /// Plays it once. The error says what is not true.
-    pub(crate) fn play(&self, conditions: Conditions, seed: u64) -> anyhow::Result<String> {
+    pub(crate) fn play(&self, conditions: Conditions, seed: u64) -> anyhow::Result<Outcome> {
         let identity = Identity::fresh()?;
         let (told, _) = play(
             &identity,
@@ -45,22 +50,22 @@ impl Lossy {
         self.judge(&told)
     }
 
-    fn judge(&self, told: &Told) -> anyhow::Result<String> {
+    fn judge(&self, told: &Told) -> anyhow::Result<Outcome> {
         anyhow::ensure!(told.connection.is_some(), "the connection hung: {told:?}");
-        if let Some(word) = never_connected(told) {
-            return Ok(word);
+        if let Some(never) = never_connected(told) {
+            return Ok(never);
         }
-        let is_true = |reasons: &[(u64, CloseReason)]| match reasons {
-            [(0, reason)] => *reason == self.case.reasons[0].1 || self.instead.contains(reason),
-            _ => false,
-        };
-        anyhow::ensure!(is_true(&told.reasons), "{told:?}");
-        Ok(told.reasons[0].1.label().into())
+        let label = |reason: &CloseReason| reason.label().into();
+        match &*told.reasons {
+            [(0, reason)] if told.reasons == self.case.reasons => Ok(Outcome::Said(label(reason))),
+            [(0, reason)] if self.instead.contains(reason) => Ok(Outcome::Lost(label(reason))),
+            _ => anyhow::bail!("{told:?}"),
+        }
     }
 }
 
-/// All of them; without aioquic where it cannot be had.
-pub(crate) fn lossy(options: &Options) -> Vec<Lossy> {
+/// All of them; and why those with aioquic are missing, where it cannot be had.
+pub(crate) fn lossy(options: &Options) -> (Vec<Lossy>, Option<String>) {
     let mut all = Vec::new();
     let idle = || CloseReason::from(ConnectionLost::IdleTimeout);
     let reset = || CloseReason::from(ConnectionLost::StatelessReset);
@@ -108,7 +113,7 @@ pub(crate) fn lossy(options: &Options) -> Vec<Lossy> {
         Ok(python) => python,
         Err(error) => {
             eprintln!("!! SKIPPED: aioquic: {error:#}");
-            return all;
+            return (all, Some(format!("aioquic cannot be had: {error:#}")));
         }
     };
     for side in [Side::Client, Side::Server] {
@@ -161,7 +166,7 @@ pub(crate) fn lossy(options: &Options) -> Vec<Lossy> {
             vec![],
         );
     }
-    all
+    (all, None)
 }
 
 /// With time for what is lost to be sent again.

@@ -156,9 +156,17 @@ fn table(
     let mut table = Table::new(title, &["what happens", "our application", "the peer's"]);
     for case in cases {
         if options.wants(&case.name) || options.wants(title) {
-            let (told, lines) = play(&identity, side, &case, start, Conditions::perfect(), 0)?;
-            spoken.extend(told.dialect);
-            table.rows.push(case.judge(&told, lines));
+            let played = play(&identity, side, &case, start, Conditions::perfect(), 0);
+            table.rows.push(match played {
+                Ok((told, lines)) => {
+                    spoken.extend(told.dialect);
+                    case.judge(&told, lines)
+                }
+                Err(error) => {
+                    let cell = Cell::failure("no result", format!("{error:#}"));
+                    Row::new(&*case.name, [cell, Cell::nothing()])
+                }
+            });
         }
     }
     if !spoken.is_empty() {

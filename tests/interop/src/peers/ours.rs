@@ -56,7 +56,7 @@ pub(crate) enum Act {
     Vanish,
     /// Sends on a stream and in a datagram, gets both back, and closes with 0.
     Converse,
-    /// Resets a stream of the peer with 11 and stops it with 12, has one of its own treated so by
+    /// Resets a stream of the peer with 71 and stops it with 72, has one of its own treated so by
     /// the peer, and closes with 0.
     AbortStreams,
     /// Sends a datagram, and waits.
@@ -291,8 +291,8 @@ impl Plays {
                 let received = self.received.entry(*stream).or_default();
                 received.extend_from_slice(data);
                 if received == ABORT && stream.initiator() != self.side {
-                    let _gone = peer.sessions().reset(*stream, 11);
-                    let _gone = peer.sessions().stop(*stream, 12);
+                    let _gone = peer.sessions().reset(*stream, 71);
+                    let _gone = peer.sessions().stop(*stream, 72);
                 }
                 if *fin {
                     let all = self.received.remove(stream).unwrap_or_default();

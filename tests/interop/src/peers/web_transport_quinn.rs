@@ -228,13 +228,13 @@ fn common_cases() -> Vec<Case> {
         )
         .notes(&[
             "0: Uni done",
-            "0: stream reset with Some(13)",
-            "0: stream stopped with Some(14)",
+            "0: stream reset with Some(73)",
+            "0: stream stopped with Some(74)",
         ])
         .connection(&closes_or_we_do(0, ""))
         .told(&[
-            "read error: RESET_STREAM: 11",
-            "stopped with Some(12)",
+            "read error: RESET_STREAM: 71",
+            "stopped with Some(72)",
             &*told(0, ""),
         ]),
         closes_itself(
@@ -509,7 +509,7 @@ impl Session for WebTransport {
 
     async fn abort(&self) -> Result<(), String> {
         let (mut send, mut receive) = self.accept_bi().await.map_err(say)?;
-        send.reset(13).map_err(say)?;
-        receive.stop(14).map_err(say)
+        send.reset(73).map_err(say)?;
+        receive.stop(74).map_err(say)
     }
 }

@@ -199,8 +199,8 @@ fn common_cases() -> Vec<Case> {
         .connection(&lost)
         .sent_wrong(CODES)
         .told(&[
-            "stream reset (code: 91141958510822)",
-            "stream stopped (code: 91141958510823)",
+            "stream reset (code: 91141958510884)",
+            "stream stopped (code: 91141958510885)",
             "connection closed by peer: 0",
             locally,
         ])
@@ -423,8 +423,8 @@ impl Session for Connection {
 
     async fn abort(&self) -> Result<(), String> {
         let (mut send, receive) = self.accept_bi().await.map_err(say)?;
-        send.reset(VarInt::from_u32(13)).map_err(say)?;
-        receive.stop(VarInt::from_u32(14));
+        send.reset(VarInt::from_u32(73)).map_err(say)?;
+        receive.stop(VarInt::from_u32(74));
         Ok(())
     }
 }

@@ -311,17 +311,17 @@ fn conversations() -> Vec<Case> {
         )
         .notes(&[
             "0: Uni done",
-            "0: stream reset with Some(13)",
-            "0: stream stopped with Some(14)",
+            "0: stream reset with Some(73)",
+            "0: stream stopped with Some(74)",
         ])
         .any_order()
         .told(&[
             "body hC\\x04\\x00\\x00\\x00\\x00",
             SHUT,
             "end",
-            "stream reset with 11",
-            "stream reset with 14",
-            "stream stopped with 12",
+            "stream reset with 71",
+            "stream reset with 74",
+            "stream stopped with 72",
         ]),
     ]
 }

@@ -103,8 +103,8 @@ fn web_transport_cases() -> Vec<Case> {
         ])
         .sent_wrong(CODES)
         .told(&[
-            "StreamClosed: 0x52e4a40fa8e6",
-            "StreamClosed: 0x52e4a40fa8e7",
+            "StreamClosed: 0x52e4a40fa924",
+            "StreamClosed: 0x52e4a40fa925",
             SHUT,
         ])
         .told_wrong(CODES),

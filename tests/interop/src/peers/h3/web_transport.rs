@@ -154,8 +154,8 @@ impl Session for WebTransport {
         else {
             return Err("no stream".into());
         };
-        stream.reset(13);
-        stream.stop_sending(14);
+        stream.reset(73);
+        stream.stop_sending(74);
         Ok(())
     }
 }
