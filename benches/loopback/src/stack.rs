@@ -26,8 +26,13 @@ pub trait Client {
         Ok(until.await)
     }
 
-    /// Closes the session, and opens another on the same connection.
-    async fn renew(&mut self) -> Result<()> {
+    /// Closes the session, but not the connection.
+    async fn end_session(&mut self) -> Result<()> {
+        Err("it has one session on a connection".into())
+    }
+
+    /// Opens the next on the same connection.
+    async fn begin_session(&mut self) -> Result<()> {
         Err("it has one session on a connection".into())
     }
 
@@ -42,8 +47,13 @@ pub trait Server {
     /// The length of the next unidirectional stream, at its FIN.
     async fn stream(&mut self) -> Result<usize>;
 
-    /// Waits for the end of the session, and takes the next on the same connection.
-    async fn renew(&mut self) -> Result<()> {
+    /// Waits for the end of the session, but not of the connection.
+    async fn session_ended(&mut self) -> Result<()> {
+        Err("it has one session on a connection".into())
+    }
+
+    /// Takes the next on the same connection.
+    async fn take_session(&mut self) -> Result<()> {
         Err("it has one session on a connection".into())
     }
 

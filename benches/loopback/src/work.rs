@@ -202,19 +202,27 @@ async fn connections<S: Stack>(net: &Net, stack: &S, count: u64) -> Result<()> {
     Ok(())
 }
 
+/// The client asks when the server knows the end of the one before: nothing orders two streams, and
+/// a server that has room for one session refuses a second.
 async fn sessions<C: Client, S: Server + 'static>(
     client: &mut C,
     mut server: S,
     count: u64,
 ) -> Result<S> {
+    let ended = Rc::new(Notify::new());
+    let tell = ended.clone();
     let serving = spawn_local(async move {
         for _ in 0..count {
-            server.renew().await?;
+            server.session_ended().await?;
+            tell.notify_one();
+            server.take_session().await?;
         }
         Ok::<_, crate::Error>(server)
     });
     for _ in 0..count {
-        client.renew().await?;
+        client.end_session().await?;
+        client.wait(ended.notified()).await?;
+        client.begin_session().await?;
     }
     client.wait(serving).await??
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use webtransport_session::{
-    Config, ConnectError, Connection, Dir, Event, Request, Response, SendError, SessionId,
+    Config, Connection, Dir, Event, Request, Response, SendError, SessionId,
 };
 
 use crate::{
@@ -82,16 +82,7 @@ async fn next(host: &mut Host) -> Result<Event> {
 }
 
 async fn open(host: &mut Host, request: &Request) -> Result<SessionId> {
-    let asked = loop {
-        match host.connect(request) {
-            Ok(session) => break session,
-            // The one before is not quite over: the peer's FIN is to come.
-            Err(ConnectError::Blocked) => {
-                while !matches!(next(host).await?, Event::StreamsAvailable { .. }) {}
-            }
-            Err(error) => return Err(error.into()),
-        }
-    };
+    let asked = host.connect(request)?;
     loop {
         match next(host).await? {
             Event::SessionOpened { session, .. } if session == asked => return Ok(session),
@@ -136,9 +127,14 @@ impl stack::Client for Client {
         }
     }
 
-    async fn renew(&mut self) -> Result<()> {
+    async fn end_session(&mut self) -> Result<()> {
         let sessions = &mut self.host.sessions;
         sessions.close(Instant::now(), self.session, 7, "bye");
+        while !matches!(next(&mut self.host).await?, Event::SessionClosed { .. }) {}
+        Ok(())
+    }
+
+    async fn begin_session(&mut self) -> Result<()> {
         self.session = open(&mut self.host, &self.request).await?;
         Ok(())
     }
@@ -185,9 +181,13 @@ impl stack::Server for Server {
         }
     }
 
-    async fn renew(&mut self) -> Result<()> {
+    async fn session_ended(&mut self) -> Result<()> {
         while !matches!(next(&mut self.host).await?, Event::SessionClosed { .. }) {}
-        self.take_session().await
+        Ok(())
+    }
+
+    async fn take_session(&mut self) -> Result<()> {
+        Self::take_session(self).await
     }
 
     async fn ended(mut self) -> Result<()> {

@@ -95,8 +95,11 @@ impl Client for End {
         Ok(stream.finish()?)
     }
 
-    async fn renew(&mut self) -> Result<()> {
-        say_goodbye(&mut self.stream).await?;
+    async fn end_session(&mut self) -> Result<()> {
+        say_goodbye(&mut self.stream).await
+    }
+
+    async fn begin_session(&mut self) -> Result<()> {
         self.stream = ask(&self.quic).await?;
         Ok(())
     }
@@ -117,8 +120,11 @@ impl Server for End {
         count(&mut self.quic.accept_uni().await?).await
     }
 
-    async fn renew(&mut self) -> Result<()> {
-        hear_goodbye(&mut self.stream).await?;
+    async fn session_ended(&mut self) -> Result<()> {
+        hear_goodbye(&mut self.stream).await
+    }
+
+    async fn take_session(&mut self) -> Result<()> {
         self.stream = answer(&self.quic).await?;
         Ok(())
     }
