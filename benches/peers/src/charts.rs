@@ -38,9 +38,9 @@ pub fn draw(found: &Found, folder: &Path) -> Result<()> {
         .filter_map(|row| {
             Some(Bar {
                 title: row.title,
-                ours: *found.instructions.get(&(row.id, OURS))?,
-                peer: best_peer(&found.instructions, row.id).map(|peer| peer.1),
-                floor: found.instructions.get(&(row.id, FLOOR)).copied(),
+                ours: *found.instructions.figures.get(&(row.id, OURS))?,
+                peer: best_peer(&found.instructions.figures, row.id).map(|peer| peer.1),
+                floor: found.instructions.figures.get(&(row.id, FLOOR)).copied(),
                 aim: row.aim?.0,
             })
         })
@@ -52,8 +52,8 @@ pub fn draw(found: &Found, folder: &Path) -> Result<()> {
     let allocations: Vec<_> = ROWS
         .iter()
         .filter_map(|row| {
-            let of = |by| found.allocations.get(&(row.id, by)).map(sum);
-            let peer = best_peer(&found.instructions, row.id);
+            let of = |by| found.allocations.figures.get(&(row.id, by)).map(sum);
+            let peer = best_peer(&found.instructions.figures, row.id);
             Some(Bar {
                 title: row.title,
                 ours: of(OURS)?,

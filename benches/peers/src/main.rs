@@ -4,12 +4,21 @@
 //! cargo run --release --manifest-path benches/peers/Cargo.toml
 //! ```
 //!
-//! Wants valgrind and gungraun-runner, of the version of `gungraun` in Cargo.toml. With `allocations` as
-//! its argument it prints only those, and needs neither; with `again` it takes instructions and time
-//! from the last run.
-#![allow(missing_docs, reason = "a program")]
+//! Wants valgrind and gungraun-runner, of the version of `gungraun` in Cargo.toml. With the names of
+//! parts (`instructions`, `allocations`, `scaling`, `time`, `loopback`) it measures those alone, and
+//! takes the others from `benches/figures`, where each run leaves what it found; with `report` it
+//! measures nothing. The report says which part is not of its run.
+#![allow(
+    missing_docs,
+    clippy::disallowed_methods,
+    reason = "a program, which owns its clock"
+)]
 
 mod charts;
+mod kept;
+mod loopback;
+mod loopback_chart;
+mod machine;
 mod measure;
 mod report;
 mod rows;
@@ -17,32 +26,32 @@ mod scaling;
 
 use std::{env, path::Path};
 
+use kept::Run;
 use measure::Result;
 
 fn main() -> Result<()> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let all = peers::all();
-    let allocations = measure::allocations(&all);
-    let held = measure::held();
-    let argument = env::args().nth(1);
-    if argument.as_deref() == Some("allocations") {
-        for ((row, by), (allocations, reallocations)) in &allocations {
-            println!("{row:<40} {by:<28} {allocations:>8.2} {reallocations:>8.2}");
-        }
-        for ((row, by), bytes) in &held {
-            println!("{row:<40} {by:<28} {bytes:>8}");
-        }
-        return Ok(());
-    }
-    let again = argument.as_deref() == Some("again");
-    let found = report::Found {
-        instructions: measure::instructions(package, &all, again)?,
-        time: measure::time(package, &all, again)?,
-        allocations,
-        held,
-        scaling: scaling::measure(),
-    };
     let benches = package.parent().ok_or("benches/ is above")?;
+    let run = Run::new(benches, env::args().skip(1).collect())?;
+    let all = peers::all();
+    let operations = || all.iter().map(|operation| (operation.row, operation.by));
+    let instructions = run.part("instructions", || {
+        Ok(kept::write(measure::instructions(package, &all)?))
+    })?;
+    let allocations = run.part("allocations", || Ok(measure::allocated(&all)))?;
+    let scaling = run.part("scaling", || Ok(scaling::write(&scaling::measure())))?;
+    let time = run.part("time", || Ok(kept::write(measure::time(package, &all)?)))?;
+    let loopback = run.part("loopback", || loopback::measure(benches))?;
+    let found = report::Found {
+        instructions: instructions.map(|kept| kept::numbers(&kept, operations())),
+        held: measure::held(&allocations.figures["held"]),
+        allocations: allocations.map(|kept| measure::counts(&kept["counts"], operations())),
+        scaling: scaling.map(|kept| scaling::read(&kept)),
+        time: time.map(|kept| kept::numbers(&kept, operations())),
+        loopback: loopback.map(|kept| loopback::read(&kept)),
+    };
     charts::draw(&found, benches)?;
-    report::write(&found, benches)
+    let chart = benches.join("loopback.svg");
+    loopback_chart::draw(&found.loopback.figures, &chart)?;
+    report::write(&run, &found, benches)
 }

@@ -9,9 +9,11 @@ use std::{
     process::{Command, Stdio},
 };
 
-use peers::operations::Operation;
-use serde_json::Value;
+use peers::operations::{Operation, memory::Holding};
+use serde_json::{Value, json};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+use crate::kept;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -19,16 +21,14 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// By operation and by who does it.
-pub type Figures = BTreeMap<(&'static str, &'static str), f64>;
+pub type Key = (&'static str, &'static str);
+pub type Figures = BTreeMap<Key, f64>;
+/// Allocations and reallocations.
+pub type Counts = BTreeMap<Key, (f64, f64)>;
 
-/// Instructions a round; `again`: as they were counted last.
-pub fn instructions(package: &Path, all: &[Operation], again: bool) -> Result<Figures> {
-    let kept = package.join("target/instructions.json");
-    if !again {
-        let output = bench(package, "instructions", &["--output-format=json"])?;
-        fs::write(&kept, output)?;
-    }
-    let output = fs::read_to_string(kept)?;
+/// Instructions a round.
+pub fn instructions(package: &Path, all: &[Operation]) -> Result<Figures> {
+    let output = bench(package, "instructions", &["--output-format=json"])?;
     let mut figures = Figures::new();
     for summary in serde_json::Deserializer::from_str(&output).into_iter::<Value>() {
         let summary = summary?;
@@ -48,17 +48,15 @@ pub fn instructions(package: &Path, all: &[Operation], again: bool) -> Result<Fi
     Ok(figures)
 }
 
-/// Nanoseconds a round; `again`: as they were taken last.
-pub fn time(package: &Path, all: &[Operation], again: bool) -> Result<Figures> {
+/// Nanoseconds a round.
+pub fn time(package: &Path, all: &[Operation]) -> Result<Figures> {
     let quick = [
         "--warm-up-time=0.1",
         "--measurement-time=0.3",
         "--sample-size=10",
         "--noplot",
     ];
-    if !again {
-        bench(package, "time", &quick)?;
-    }
+    bench(package, "time", &quick)?;
     let mut figures = Figures::new();
     for operation in all {
         let found = package.join("target/criterion");
@@ -89,8 +87,24 @@ fn bench(package: &Path, name: &str, arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Allocations and reallocations a round.
-pub fn allocations(all: &[Operation]) -> BTreeMap<(&'static str, &'static str), (f64, f64)> {
+/// Allocations and reallocations a round, and bytes that are held.
+pub fn allocated(all: &[Operation]) -> Value {
+    json!({ "counts": kept::write(allocations(all)), "held": kept::write(bytes_held()) })
+}
+
+/// Allocations and reallocations, as they were written.
+pub fn counts(kept: &Value, rows: impl Iterator<Item = Key>) -> Counts {
+    kept::read(kept, rows, |pair| {
+        Some((pair[0].as_f64()?, pair[1].as_f64()?))
+    })
+}
+
+/// Bytes, as they were written.
+pub fn held(kept: &Value) -> Figures {
+    kept::numbers(kept, holdings().map(|holding| (holding.row, holding.by)))
+}
+
+fn allocations(all: &[Operation]) -> BTreeMap<Key, [f64; 2]> {
     let count = |operation: &Operation| {
         let work = operation.ready();
         let region = Region::new(ALLOCATOR);
@@ -98,21 +112,24 @@ pub fn allocations(all: &[Operation]) -> BTreeMap<(&'static str, &'static str), 
         let counted = region.change();
         drop(kept);
         let each = |count: usize| count as f64 / operation.rounds as f64;
-        let found = (each(counted.allocations), each(counted.reallocations));
+        let found = [each(counted.allocations), each(counted.reallocations)];
         ((operation.row, operation.by), found)
     };
     all.iter().map(count).collect()
 }
 
-/// Bytes.
-pub fn held() -> Figures {
+fn bytes_held() -> Figures {
+    holdings()
+        .map(|holding| {
+            let bytes = (holding.measure)(&live);
+            ((holding.row, holding.by), bytes as f64)
+        })
+        .collect()
+}
+
+fn holdings() -> impl Iterator<Item = &'static Holding> {
     let ours = peers::operations::memory::ALL.iter();
-    let all = ours.chain(peers::shiguredo::HOLDINGS);
-    all.map(|holding| {
-        let bytes = (holding.measure)(&live);
-        ((holding.row, holding.by), bytes as f64)
-    })
-    .collect()
+    ours.chain(peers::shiguredo::HOLDINGS)
 }
 
 fn live() -> usize {

@@ -1,6 +1,6 @@
 //! The tables of `RESULTS.md`.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, process::Command};
+use std::{fmt::Write as _, fs, path::Path};
 
 use peers::{
     operations::{FLOOR, OURS},
@@ -8,7 +8,9 @@ use peers::{
 };
 
 use crate::{
-    measure::{Figures, Result},
+    kept::{Kept, Run},
+    loopback::{self, Stack},
+    measure::{Counts, Figures, Result},
     rows::{HELD, ROWS, Row, WHOLES},
     scaling::Line,
 };
@@ -16,11 +18,13 @@ use crate::{
 /// All that was measured.
 #[derive(Debug)]
 pub struct Found {
-    pub instructions: Figures,
-    pub time: Figures,
-    pub allocations: BTreeMap<(&'static str, &'static str), (f64, f64)>,
+    pub instructions: Kept<Figures>,
+    pub time: Kept<Figures>,
+    pub allocations: Kept<Counts>,
+    /// Of the same run as the allocations.
     pub held: Figures,
-    pub scaling: Vec<Line>,
+    pub scaling: Kept<Vec<Line>>,
+    pub loopback: Kept<Vec<Stack>>,
 }
 
 /// Which of the peers that do all of a row's work needs least.
@@ -48,17 +52,27 @@ fn least(
 
 const CODEC: &str = " (codec)";
 
-pub fn write(found: &Found, benches: &Path) -> Result<()> {
+pub fn write(run: &Run, found: &Found, benches: &Path) -> Result<()> {
     let mut out = String::from(HEAD);
-    writeln!(out, "{}\n", machine())?;
-    writeln!(out, "{CODE}")?;
+    writeln!(out, "{}\n", run.say())?;
+    write!(out, "{CODE}{}", found.instructions.paragraph())?;
+    // One note is enough where they are of one run.
+    if found.allocations.note != found.instructions.note {
+        let of = found.allocations.paragraph();
+        write!(out, "{}", of.replacen("Not", "Allocations: not", 1))?;
+    }
+    writeln!(out, "{CODE_TABLE}")?;
     for row in ROWS {
         writeln!(out, "{}", line(found, row))?;
     }
     writeln!(out, "{CHARTS}")?;
-    writeln!(out, "{WHOLE}")?;
+    writeln!(
+        out,
+        "{WHOLE}{}{WHOLE_TABLE}",
+        found.instructions.paragraph()
+    )?;
     for row in WHOLES {
-        let of = |by| found.instructions.get(&(row.id, by)).copied();
+        let of = |by| found.instructions.figures.get(&(row.id, by)).copied();
         let (Some(raw), Some(ours)) = (of(RAW), of(OURS)) else {
             continue;
         };
@@ -73,8 +87,10 @@ pub fn write(found: &Found, benches: &Path) -> Result<()> {
             more / raw * 100.0
         )?;
     }
-    writeln!(out, "{SCALING}")?;
-    for line in &found.scaling {
+    loopback::write(&found.loopback, &mut out)?;
+    let note = found.scaling.paragraph();
+    writeln!(out, "{SCALING}{note}{SCALING_TABLE}")?;
+    for line in &found.scaling.figures {
         writeln!(
             out,
             "| {} | {} | {} | {:.1} |",
@@ -82,10 +98,12 @@ pub fn write(found: &Found, benches: &Path) -> Result<()> {
         )?;
     }
     writeln!(out)?;
-    if !found.time.is_empty() {
-        write_time(found, &mut out)?;
-    }
-    writeln!(out, "{MEMORY}")?;
+    write_time(found, &mut out)?;
+    writeln!(
+        out,
+        "{MEMORY}{}{MEMORY_TABLE}",
+        found.allocations.paragraph()
+    )?;
     for row in HELD {
         let Some(ours) = found.held.get(&(row.id, OURS)) else {
             continue;
@@ -106,13 +124,13 @@ pub fn write(found: &Found, benches: &Path) -> Result<()> {
 }
 
 fn write_time(found: &Found, out: &mut String) -> Result<()> {
-    writeln!(out, "{TIME}")?;
+    writeln!(out, "{TIME}{}{TIME_TABLE}", found.time.paragraph())?;
     for row in ROWS {
-        let Some(ours) = found.time.get(&(row.id, OURS)) else {
+        let Some(ours) = found.time.figures.get(&(row.id, OURS)) else {
             continue;
         };
-        let floor = nanoseconds(found.time.get(&(row.id, FLOOR)).copied());
-        let peer = best_peer(&found.time, row.id);
+        let floor = nanoseconds(found.time.figures.get(&(row.id, FLOOR)).copied());
+        let peer = best_peer(&found.time.figures, row.id);
         writeln!(
             out,
             "| {} | {} | {floor} | {} | {} |",
@@ -129,10 +147,10 @@ fn write_time(found: &Found, out: &mut String) -> Result<()> {
 }
 
 fn line(found: &Found, row: &Row) -> String {
-    let ours = found.instructions.get(&(row.id, OURS)).copied();
-    let floor = found.instructions.get(&(row.id, FLOOR)).copied();
-    let peer = best_peer(&found.instructions, row.id);
-    let allocations = found.allocations.get(&(row.id, OURS)).copied();
+    let ours = found.instructions.figures.get(&(row.id, OURS)).copied();
+    let floor = found.instructions.figures.get(&(row.id, FLOOR)).copied();
+    let peer = best_peer(&found.instructions.figures, row.id);
+    let allocations = found.allocations.figures.get(&(row.id, OURS)).copied();
     let ratio = ours.zip(peer).map(|(ours, peer)| peer.1 / ours);
     let aim = match (row.aim, ours, allocations) {
         (Some((most, allocated)), Some(ours), Some(counted)) => {
@@ -152,11 +170,11 @@ fn line(found: &Found, row: &Row) -> String {
         counted(allocations),
         number(floor),
         peer.map_or("-".into(), |(by, figure)| {
-            let allocations = found.allocations.get(&(row.id, by)).copied();
+            let allocations = found.allocations.figures.get(&(row.id, by)).copied();
             format!("{}, {} ({by})", number(Some(figure)), counted(allocations))
         }),
         ratio.map_or("-".into(), |ratio| format!("{ratio:.1}")),
-        best_codec(&found.instructions, row.id).map_or("-".into(), |(by, figure)| {
+        best_codec(&found.instructions.figures, row.id).map_or("-".into(), |(by, figure)| {
             let by = by.trim_end_matches(CODEC);
             format!("{} ({by})", number(Some(figure)))
         }),
@@ -197,59 +215,12 @@ fn counted(counted: Option<(f64, f64)>) -> String {
     }
 }
 
-fn machine() -> String {
-    let first = |command: &str, arguments: &[&str]| {
-        let output = Command::new(command).args(arguments).output().ok();
-        let text = output.and_then(|output| String::from_utf8(output.stdout).ok());
-        let line = text.and_then(|text| text.lines().next().map(str::to_owned));
-        line.unwrap_or_else(|| format!("no {command}"))
-    };
-    let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let processor = processor
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .map_or("a processor", |name| {
-            name.trim_start_matches([' ', '\t', ':'])
-        });
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!(
-        "Measured on {}: {processor}, {cores} cores; {}; {}; {}.",
-        first("date", &["-u", "+%Y-%m-%d"]),
-        first("rustc", &["--version"]),
-        first("valgrind", &["--version"]),
-        versions(),
-    )
-}
-
-/// The peers, as the lock file has them.
-fn versions() -> String {
-    let names = [
-        "quinn-proto",
-        "shiguredo_http3",
-        "web-transport-proto",
-        "wtransport-proto",
-        "bytes",
-    ];
-    let mut found = Vec::new();
-    let mut lines = include_str!("../Cargo.lock").lines();
-    while let Some(line) = lines.next() {
-        let name = line
-            .strip_prefix("name = ")
-            .map(|name| name.trim_matches('"'));
-        if let Some(name) = name.filter(|name| names.contains(name)) {
-            let version = lines.next().unwrap_or_default();
-            let version = version.trim_start_matches("version = ").trim_matches('"');
-            found.push(format!("{name} {version}"));
-        }
-    }
-    found.join(", ")
-}
-
 const HEAD: &str = "\
 # What it costs
 
 Written by `cargo run --release --manifest-path benches/peers/Cargo.toml`; do not edit. Ours and the
-peers' were measured in one run, of one build, on one machine: trust ratios before figures. What each row does is in
+peers' were measured in one run, of one build, on one machine: trust ratios before figures. A part that an earlier run
+measured says so under its title. What each row does is in
 [operations/](operations), and in [peers/src](peers/src) for the peers.
 
 Instructions are counted by callgrind, user space only, and repeat to within 1 %. \"A\" are allocations and \"R\"
@@ -267,6 +238,9 @@ const CODE: &str = "\
 Each row counts everything until there is nothing left to poll, and what an event holds is dropped. \"Decode\" and
 \"encode\" of a CONNECT are the codec alone, from frame to `Request` and back, without a session.
 
+";
+
+const CODE_TABLE: &str = "\
 | work | ours | | floor | best peer | ratio | codec alone | aim |
 |---|--:|---|--:|---|--:|---|---|";
 
@@ -283,16 +257,22 @@ Both endpoints together: two quinn-proto ends in memory, with their cryptography
 the same without anything above QUIC: datagrams without a prefix, a bare stream, and for a session a
 bidirectional stream with as many bytes.
 
+";
+
+const WHOLE_TABLE: &str = "\
 | work | raw | with this crate | more | aim |
 |---|--:|--:|--:|---|";
 
-const SCALING: &str = "
+const SCALING: &str = "\
 ## Scaling
 
 Nanoseconds of the clock for each datagram of 100 bytes that comes in, the best of five runs; sessions and connections
 in turn, so that each is cold. Instructions do not grow (see the rows with 1000 and 10,000 sessions); what grows
 here are misses of the cache.
 
+";
+
+const SCALING_TABLE: &str = "\
 | sessions on a connection | connections | threads | ns |
 |--:|--:|--:|--:|";
 
@@ -301,6 +281,9 @@ const TIME: &str = "\
 
 Nanoseconds, the median of criterion, on a machine that does other things too.
 
+";
+
+const TIME_TABLE: &str = "\
 | work | ours | floor | best peer | ratio |
 |---|--:|--:|---|--:|";
 
@@ -309,5 +292,8 @@ const MEMORY: &str = "
 
 Bytes.
 
+";
+
+const MEMORY_TABLE: &str = "\
 | what | ours | best peer | aim |
 |---|--:|---|---|";

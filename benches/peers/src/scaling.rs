@@ -9,6 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use peers::operations::ends::{Ends, crowded, drain};
+use serde_json::{Value, json};
 use webtransport_session::{Input, SessionId};
 
 /// A measurement.
@@ -30,6 +31,35 @@ pub fn measure() -> Vec<Line> {
     let connections = COUNTS.map(|connections| line(1, connections, 1));
     let threads = [line(1, 1000, 1), line(1, 1000, 2)];
     [&sessions[..], &connections[1..], &threads[1..]].concat()
+}
+
+pub fn write(lines: &[Line]) -> Value {
+    let line = |line: &Line| {
+        json!({
+            "sessions": line.sessions,
+            "connections": line.connections,
+            "threads": line.threads,
+            "nanoseconds": line.nanoseconds,
+        })
+    };
+    lines.iter().map(line).collect()
+}
+
+pub fn read(kept: &Value) -> Vec<Line> {
+    let line = |line: &Value| {
+        let number = |key: &str| usize::try_from(line[key].as_u64()?).ok();
+        Some(Line {
+            sessions: number("sessions")?,
+            connections: number("connections")?,
+            threads: number("threads")?,
+            nanoseconds: line["nanoseconds"].as_f64()?,
+        })
+    };
+    kept.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(line)
+        .collect()
 }
 
 /// The connections are divided among the threads.

@@ -49,7 +49,7 @@ fn datagram_in(rounds: usize) -> Work {
     let bytes = [&[0][..], &[7; 100]].concat();
     Box::new(move || {
         for _ in 0..rounds {
-            let datagram = Datagram::read(black_box(&bytes)).ok().expect("a datagram");
+            let datagram = Datagram::read(black_box(&bytes)).expect("a datagram");
             black_box((datagram.qstream_id(), datagram.payload()));
         }
         Box::new(bytes)
