@@ -33,6 +33,8 @@ use crate::{
 
 /// RFC 9114 §8.1.
 const H3_NO_ERROR: VarInt = VarInt::from_u32(0x100);
+/// Taken in at once, at most; many more than that the sessions would drop before they are polled.
+const DATAGRAMS: usize = 32;
 
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -115,7 +117,7 @@ impl Host {
         tokio::select! {
             Ok((send, receive)) = self.quic.accept_bi() => self.add(Some(send), Some(receive)),
             Ok(receive) = self.quic.accept_uni() => self.add(None, Some(receive)),
-            Ok(data) = self.quic.read_datagram() => self.feed(Input::DatagramReceived { data }),
+            Ok(data) = self.quic.read_datagram() => self.take_datagrams(data),
             signal = self.signals.next() => match signal {
                 Signal::Stopped(stream) => self.check_stopped(stream),
                 Signal::Readable(stream) => self.read(stream),
@@ -127,6 +129,19 @@ impl Host {
             }
             () = until(self.sessions.poll_timeout()) => self.feed(Input::Timeout),
             error = self.quic.closed() => self.end(error),
+        }
+    }
+
+    /// Takes in a datagram, and those that came with it: to wait for each would cost more than they
+    /// do.
+    fn take_datagrams(&mut self, first: Bytes) {
+        self.feed(Input::DatagramReceived { data: first });
+        for _ in 1..DATAGRAMS {
+            // The next turn asks to be woken.
+            let Some(Ok(data)) = ready_or_wake(Waker::noop(), self.quic.read_datagram()) else {
+                return;
+            };
+            self.feed(Input::DatagramReceived { data });
         }
     }
 
