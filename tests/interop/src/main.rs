@@ -10,12 +10,14 @@ mod node;
 mod options;
 mod peers;
 mod relay;
+mod running;
 mod server;
 mod table;
 
 use std::process::ExitCode;
 
 use options::{Options, Part};
+use running::Run;
 use table::Section;
 
 fn main() -> ExitCode {
@@ -30,7 +32,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match run(&options) {
+    let ended = Run::begin().and_then(|_run| run(&options));
+    match ended {
         Ok(0) => ExitCode::SUCCESS,
         Ok(failures) => {
             eprintln!("interop: cells that failed: {failures}");

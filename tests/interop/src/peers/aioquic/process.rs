@@ -5,7 +5,7 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::mpsc,
     thread,
     time::Duration,
@@ -19,7 +19,7 @@ use super::{
     super::guest::{Deed, Guest, Invitation, PATIENCE},
     NAME,
 };
-use crate::{options::Options, table as results};
+use crate::{options::Options, running::Running, table as results};
 
 /// Gives the Python that has aioquic, the newest unless nothing is to be installed.
 pub(crate) fn install(options: &Options) -> anyhow::Result<PathBuf> {
@@ -65,11 +65,13 @@ pub(crate) fn start(python: &Path, invitation: Invitation) -> anyhow::Result<Gue
     plan["port"] = invitation.server.map(|server| server.port()).into();
     plan["certificate"] = certificate.into();
     plan["key"] = key.into();
-    let mut child = Command::new(python)
+    let mut command = Command::new(python);
+    command
         .arg(results::package().join("peers/aioquic/peer.py"))
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
+        .stdout(Stdio::piped());
+    let mut running = Running::start(&mut command)?;
+    let child = running.child();
     let mut input = child.stdin.take().context("no input")?;
     input.write_all(plan.to_string().as_bytes())?;
     drop(input);
@@ -89,7 +91,7 @@ pub(crate) fn start(python: &Path, invitation: Invitation) -> anyhow::Result<Gue
         }
         let _gone = tell.send(all);
     })?;
-    watch(child)?;
+    watch(running)?;
     let mut address = None;
     if !is_client {
         let port = listens.recv_timeout(PATIENCE)?.unwrap_or_default();
@@ -100,16 +102,11 @@ pub(crate) fn start(python: &Path, invitation: Invitation) -> anyhow::Result<Gue
 }
 
 /// Ends a process that does not end.
-fn watch(mut child: Child) -> anyhow::Result<()> {
+fn watch(mut running: Running) -> anyhow::Result<()> {
     thread::Builder::new().spawn(move || {
         let step = Duration::from_millis(100);
         let mut left = PATIENCE + Duration::from_secs(2);
-        while matches!(child.try_wait(), Ok(None)) {
-            if left.is_zero() {
-                let _gone = child.kill();
-                let _gone = child.wait();
-                return;
-            }
+        while !left.is_zero() && matches!(running.status(), Ok(None)) {
             thread::sleep(step);
             left = left.saturating_sub(step);
         }
