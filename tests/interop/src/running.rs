@@ -150,6 +150,15 @@ impl Running {
         Ok(status)
     }
 
+    pub(crate) fn wait(&mut self) -> anyhow::Result<std::process::ExitStatus> {
+        loop {
+            if let Some(status) = self.status()? {
+                return Ok(status);
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         Ok(kill_process(self.pid, signal)?)
     }

@@ -2,7 +2,7 @@
 //! it is to do, and read line by line.
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use webtransport_session::Side;
 
@@ -25,7 +25,9 @@ use crate::{options::Options, running::Running, table as results};
 pub(crate) fn install(options: &Options) -> anyhow::Result<PathBuf> {
     let venv = results::installed().join(NAME);
     let python = venv.join("bin").join("python");
-    if options.keep && python.exists() {
+    if options.keep {
+        let is_there = version(&python).is_ok();
+        ensure!(is_there, "{NAME} is not installed, and --keep was given");
         return Ok(python);
     }
     if !python.exists() {
@@ -36,20 +38,39 @@ pub(crate) fn install(options: &Options) -> anyhow::Result<PathBuf> {
     Ok(python)
 }
 
+/// The error has the last words of the command, if it had any, and how it ended.
 fn quietly(command: &mut Command) -> anyhow::Result<()> {
-    let output = command
-        .output()
-        .with_context(|| format!("{:?} cannot be run", command.get_program()))?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        bail!("{}", text.lines().last().unwrap_or("it failed"));
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut running = Running::start(command)?;
+    let mut words = Vec::new();
+    if let Some(mut stderr) = running.child().stderr.take() {
+        stderr.read_to_end(&mut words)?;
+    }
+    let status = running.wait()?;
+    if !status.success() {
+        let words = String::from_utf8_lossy(&words);
+        let last = words.lines().rfind(|line| !line.trim().is_empty());
+        let said = last.map(|last| format!(": {last}")).unwrap_or_default();
+        bail!("{} ended with {status}{said}", written(command));
     }
     Ok(())
+}
+
+/// As one would type it.
+fn written(command: &Command) -> String {
+    let mut words = vec![command.get_program()];
+    words.extend(command.get_args());
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+    words.join(" ")
 }
 
 pub(crate) fn version(python: &Path) -> anyhow::Result<String> {
     let script = "from importlib.metadata import version; print(version('aioquic'))";
     let output = Command::new(python).args(["-c", script]).output()?;
+    ensure!(output.status.success(), "{NAME} cannot be imported");
     Ok(String::from_utf8(output.stdout)?.trim().into())
 }
 
@@ -112,4 +133,22 @@ fn watch(mut running: Running) -> anyhow::Result<()> {
         }
     })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_fails_is_named_with_its_status_also_if_it_says_nothing() {
+        let told = |script| {
+            let result = quietly(Command::new("sh").args(["-c", script]));
+            result.err().map(|error| error.to_string())
+        };
+        assert_eq!(told("true"), None);
+        let silent = told("exit 3").unwrap_or_default();
+        assert_eq!(silent, "sh -c exit 3 ended with exit status: 3");
+        let loud = told("echo first >&2; echo why >&2; echo >&2; exit 1").unwrap_or_default();
+        assert!(loud.ends_with("ended with exit status: 1: why"), "{loud}");
+    }
 }
