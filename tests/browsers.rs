@@ -1,7 +1,7 @@
 //! What browsers sent to this crate, run again: `tests/fixtures/browsers` says of whom and when.
 //!
 //! The recordings stand in for the browsers where none is installed: what each means is asserted
-//! here, whole and byte by byte.
+//! here, whole and byte by byte, and what this crate does in answer.
 
 #![allow(
     clippy::indexing_slicing,
@@ -12,8 +12,8 @@
 
 use bytes::{Buf, Bytes};
 use webtransport_session::{
-    CloseReason, CloseVia, ConnectionLost, Deadline, Dialect, Event, Input, Negotiated, Output,
-    Protocol, Request, SessionId, StreamId,
+    Action, CloseReason, CloseVia, ConnectionLost, Deadline, Dialect, Event, Input, Negotiated,
+    Output, Protocol, Request, SessionId, StreamId,
     trace::{Reader, Record, Replay, Step},
 };
 
@@ -67,16 +67,48 @@ impl Recording {
         reader.collect::<Result<_, _>>().unwrap()
     }
 
-    /// The events that the server's application was given.
-    fn events(&self, records: impl IntoIterator<Item = Record>) -> Vec<Event> {
+    fn outputs(&self, records: impl IntoIterator<Item = Record>) -> Vec<Output> {
         let reader = Reader::new(self.file.as_bytes()).unwrap();
         let mut replay = Replay::new(reader.header());
         let outputs = records.into_iter().flat_map(|record| replay.step(record));
+        outputs.collect()
+    }
+
+    /// The events that the server's application was given.
+    fn events(&self, records: impl IntoIterator<Item = Record>) -> Vec<Event> {
+        let outputs = self.outputs(records).into_iter();
         let events = outputs.filter_map(|output| match output {
             Output::Event(event) => Some(event),
             Output::Action(_) => None,
         });
         events.collect()
+    }
+
+    /// What the server did to QUIC. Reading on is left out, which goes by the pieces that came.
+    fn actions(&self, records: impl IntoIterator<Item = Record>) -> Vec<Action> {
+        let outputs = self.outputs(records).into_iter();
+        let actions = outputs.filter_map(|output| match output {
+            Output::Event(_) | Output::Action(Action::Read { .. }) => None,
+            Output::Action(action) => Some(action),
+        });
+        actions.collect()
+    }
+
+    /// As far as before the end of the session, by the browser or by silence.
+    fn before_the_end(&self) -> Vec<Record> {
+        let mut is_answered = false;
+        let goes_on = |record: &Record| match &record.step {
+            Step::Accept { .. } => {
+                is_answered = true;
+                true
+            }
+            Step::Input(Input::StreamData { stream, .. }) => {
+                !is_answered || *stream != session().connect_stream()
+            }
+            Step::Input(Input::Timeout) => false,
+            _ => true,
+        };
+        self.records().into_iter().take_while(goes_on).collect()
     }
 
     /// What came on a stream, as it was read.
@@ -132,6 +164,36 @@ fn tlv(bytes: &mut Bytes) -> (u64, Bytes) {
     let kind = varint(bytes);
     let len = usize::try_from(varint(bytes)).unwrap();
     (kind, bytes.split_to(len))
+}
+
+/// What was done to the CONNECT stream, behind the answer to the request.
+fn behind_the_answer(actions: &[Action]) -> Vec<Action> {
+    let of_stream = actions.iter().filter(|action| match action {
+        Action::Write { stream, .. }
+        | Action::Reset { stream, .. }
+        | Action::StopSending { stream, .. } => *stream == session().connect_stream(),
+        _ => false,
+    });
+    let mut of_stream = of_stream.cloned();
+    let Some(Action::Write { mut data, fin, .. }) = of_stream.next() else {
+        panic!("no answer in {actions:?}");
+    };
+    assert_eq!(tlv(&mut data).0, 0x01, "HEADERS");
+    assert!(!data.has_remaining() && !fin);
+    of_stream.collect()
+}
+
+/// A DATA frame with WT_CLOSE_SESSION, and FIN: by hand.
+fn close_and_fin(code: u32, message: &str) -> Action {
+    let len = u8::try_from(4 + message.len()).unwrap();
+    let mut bytes = vec![0x00, 3 + len, 0x68, 0x43, len];
+    bytes.extend(code.to_be_bytes());
+    bytes.extend(message.as_bytes());
+    Action::Write {
+        stream: session().connect_stream(),
+        data: bytes.into(),
+        fin: true,
+    }
 }
 
 fn requests(events: &[Event]) -> Vec<&Request> {
@@ -382,6 +444,137 @@ fn streams_that_the_browser_abandons_with_its_session_have_no_code() {
 }
 
 #[test]
+fn our_settings_come_first_and_nothing_else_goes_to_the_control_stream() {
+    for recording in &RECORDINGS {
+        let actions = recording.actions(recording.records());
+        let control = StreamId::from(3);
+        let of_control =
+            |action: &&Action| matches!(action, Action::Write { stream, .. } if *stream == control);
+        assert_eq!(actions.iter().filter(of_control).count(), 1);
+        let Action::Write { stream, data, fin } = &actions[0] else {
+            panic!("{:?}", actions[0]);
+        };
+        assert_eq!((*stream, *fin), (control, false));
+        let mut data = data.clone();
+        assert_eq!(varint(&mut data), 0x00, "a control stream");
+        let (kind, mut settings) = tlv(&mut data);
+        assert_eq!(kind, 0x04, "SETTINGS");
+        assert!(!data.has_remaining());
+        let mut known = Vec::new();
+        while settings.has_remaining() {
+            known.push((varint(&mut settings), varint(&mut settings)));
+        }
+        let expected = [
+            (0x08, 1),
+            (0x33, 1),
+            (0xff_d277, 1),
+            // Each dialect's own, of which both browsers know the first.
+            (0x2b60_3742, 1),
+            (0x2b60_3743, 16),
+            (0xc671_706a, 1),
+            (0x2c7c_f000, 1),
+            (0x06, 16384),
+        ];
+        assert_eq!(known, expected);
+    }
+}
+
+#[test]
+fn the_close_of_a_browser_is_answered_with_fin_and_nothing_else() {
+    for recording in &RECORDINGS {
+        if recording.reason() == CloseReason::TimedOut(Deadline::Inactivity) {
+            continue;
+        }
+        // §6: "The recipient MUST either close or reset the stream in response."
+        let fin = Action::Write {
+            stream: session().connect_stream(),
+            data: Bytes::new(),
+            fin: true,
+        };
+        let actions = recording.actions(recording.records());
+        assert_eq!(
+            behind_the_answer(&actions),
+            [fin],
+            "{:?} {}",
+            recording.browser,
+            recording.name
+        );
+        let before = recording.actions(recording.before_the_end());
+        assert_eq!(behind_the_answer(&before), [], "nothing was to be answered");
+    }
+}
+
+#[test]
+fn a_page_that_fell_silent_is_told_of_the_end_with_a_capsule_and_fin() {
+    let silent = |of: &&Recording| of.browser == Firefox && of.name == "tab-closed";
+    let recording = RECORDINGS.iter().find(silent).unwrap();
+    let actions = recording.actions(recording.records());
+    assert_eq!(
+        behind_the_answer(&actions),
+        [close_and_fin(4002, "silence")]
+    );
+}
+
+#[test]
+fn a_close_of_ours_is_a_capsule_and_fin_in_front_of_each_browser() {
+    for recording in &RECORDINGS {
+        let mut records = recording.before_the_end();
+        let at = records.last().unwrap().at;
+        let close = Step::Close {
+            session: session(),
+            code: 0x0102_0304,
+            message: "closing time".into(),
+        };
+        records.push(Record::new(at, close));
+        records.push(Record::new(at, Step::Poll { times: 1000 }));
+        assert_eq!(
+            behind_the_answer(&recording.actions(records)),
+            [close_and_fin(0x0102_0304, "closing time")],
+            "{:?} {}",
+            recording.browser,
+            recording.name
+        );
+    }
+}
+
+#[test]
+fn what_is_still_open_when_a_session_ends_is_reset_and_stopped() {
+    const GONE: u64 = 0x170d_7b68;
+    for recording in RECORDINGS.iter().filter(|of| of.name == "streams") {
+        let actions = recording.actions(recording.records());
+        let mut aborted = Vec::new();
+        for action in actions {
+            match action {
+                Action::Reset { stream, code, .. } => {
+                    aborted.push(("reset", u64::from(stream), code))
+                }
+                Action::StopSending { stream, code } => {
+                    aborted.push(("stop", u64::from(stream), code))
+                }
+                _ => {}
+            }
+        }
+        // §6: "the endpoint MUST reset the send side and abort reading on the receive side of all
+        // unidirectional and bidirectional streams associated with the session"
+        let (both, received) = ([4, 8, 12, 16], [14, 18, 22, 26]);
+        let mut expected = Vec::new();
+        match recording.browser {
+            Chromium => {
+                expected.extend(both.map(|stream| ("reset", stream, GONE)));
+                expected.extend(both.map(|stream| ("stop", stream, GONE)));
+            }
+            // It aborted those before the end of its session, and its STOP_SENDING is answered.
+            // RFC 9000 §3.5: "the endpoint SHOULD copy the error code from the STOP_SENDING frame"
+            Firefox => expected.extend(both.map(|stream| ("reset", stream, 0x10c))),
+        }
+        expected.extend(received.map(|stream| ("stop", stream, GONE)));
+        aborted.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(aborted, expected, "{:?}", recording.browser);
+    }
+}
+
+#[test]
 fn everything_means_the_same_byte_by_byte() {
     // Streams that are given in smaller pieces give more of these.
     let whole = |events: Vec<Event>| {
@@ -409,8 +602,10 @@ fn everything_means_the_same_byte_by_byte() {
                 step => pieces.push(Record::new(record.at, step)),
             }
         }
+        let done_by_byte = recording.actions(pieces.iter().cloned());
         let by_byte = whole(recording.events(pieces));
         let at_once = whole(recording.events(recording.records()));
+        assert_eq!(done_by_byte, recording.actions(recording.records()));
         assert_eq!(
             by_byte, at_once,
             "{:?} {}",

@@ -10,12 +10,14 @@ mod node;
 mod options;
 mod peers;
 mod relay;
+mod running;
 mod server;
 mod table;
 
 use std::process::ExitCode;
 
 use options::{Options, Part};
+use running::Run;
 use table::{Section, Verdict};
 
 fn main() -> ExitCode {
@@ -30,7 +32,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match run(&options) {
+    let ended = Run::begin().and_then(|_run| run(&options));
+    match ended {
         Ok(Totals { rows: 0, .. }) => {
             eprintln!("interop: nothing of that name is there to be run");
             ExitCode::from(2)

@@ -12,6 +12,8 @@ use std::{
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
+use crate::running;
+
 /// One counterpart or one kind of test, measured in one go.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Section {
@@ -251,6 +253,8 @@ impl Table {
 
 /// Keeps a section, and assembles `RESULTS.md` anew from all that are kept.
 pub(crate) fn store(section: &Section) -> anyhow::Result<()> {
+    // What a signal ended is no result, and none is written in part.
+    let _whole = running::uninterrupted();
     let dir = package().join("results");
     fs::create_dir_all(&dir)?;
     let file = dir.join(format!("{}.json", section.id));

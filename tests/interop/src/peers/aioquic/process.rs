@@ -2,16 +2,16 @@
 //! it is to do, and read line by line.
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::mpsc,
     thread,
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use webtransport_session::Side;
 
@@ -19,13 +19,15 @@ use super::{
     super::guest::{Deed, Guest, Invitation, PATIENCE},
     NAME,
 };
-use crate::{options::Options, table as results};
+use crate::{options::Options, running::Running, table as results};
 
 /// Gives the Python that has aioquic, the newest unless nothing is to be installed.
 pub(crate) fn install(options: &Options) -> anyhow::Result<PathBuf> {
     let venv = results::installed().join(NAME);
     let python = venv.join("bin").join("python");
-    if options.keep && python.exists() {
+    if options.keep {
+        let is_there = version(&python).is_ok();
+        ensure!(is_there, "{NAME} is not installed, and --keep was given");
         return Ok(python);
     }
     if !python.exists() {
@@ -36,20 +38,39 @@ pub(crate) fn install(options: &Options) -> anyhow::Result<PathBuf> {
     Ok(python)
 }
 
+/// The error has the last words of the command, if it had any, and how it ended.
 fn quietly(command: &mut Command) -> anyhow::Result<()> {
-    let output = command
-        .output()
-        .with_context(|| format!("{:?} cannot be run", command.get_program()))?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        bail!("{}", text.lines().last().unwrap_or("it failed"));
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut running = Running::start(command)?;
+    let mut words = Vec::new();
+    if let Some(mut stderr) = running.child().stderr.take() {
+        stderr.read_to_end(&mut words)?;
+    }
+    let status = running.wait()?;
+    if !status.success() {
+        let words = String::from_utf8_lossy(&words);
+        let last = words.lines().rfind(|line| !line.trim().is_empty());
+        let said = last.map(|last| format!(": {last}")).unwrap_or_default();
+        bail!("{} ended with {status}{said}", written(command));
     }
     Ok(())
+}
+
+/// As one would type it.
+fn written(command: &Command) -> String {
+    let mut words = vec![command.get_program()];
+    words.extend(command.get_args());
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+    words.join(" ")
 }
 
 pub(crate) fn version(python: &Path) -> anyhow::Result<String> {
     let script = "from importlib.metadata import version; print(version('aioquic'))";
     let output = Command::new(python).args(["-c", script]).output()?;
+    ensure!(output.status.success(), "{NAME} cannot be imported");
     Ok(String::from_utf8(output.stdout)?.trim().into())
 }
 
@@ -65,11 +86,13 @@ pub(crate) fn start(python: &Path, invitation: Invitation) -> anyhow::Result<Gue
     plan["port"] = invitation.server.map(|server| server.port()).into();
     plan["certificate"] = certificate.into();
     plan["key"] = key.into();
-    let mut child = Command::new(python)
+    let mut command = Command::new(python);
+    command
         .arg(results::package().join("peers/aioquic/peer.py"))
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
+        .stdout(Stdio::piped());
+    let mut running = Running::start(&mut command)?;
+    let child = running.child();
     let mut input = child.stdin.take().context("no input")?;
     input.write_all(plan.to_string().as_bytes())?;
     drop(input);
@@ -89,7 +112,7 @@ pub(crate) fn start(python: &Path, invitation: Invitation) -> anyhow::Result<Gue
         }
         let _gone = tell.send(all);
     })?;
-    watch(child)?;
+    watch(running)?;
     let mut address = None;
     if !is_client {
         let port = listens.recv_timeout(PATIENCE)?.unwrap_or_default();
@@ -100,19 +123,32 @@ pub(crate) fn start(python: &Path, invitation: Invitation) -> anyhow::Result<Gue
 }
 
 /// Ends a process that does not end.
-fn watch(mut child: Child) -> anyhow::Result<()> {
+fn watch(mut running: Running) -> anyhow::Result<()> {
     thread::Builder::new().spawn(move || {
         let step = Duration::from_millis(100);
         let mut left = PATIENCE + Duration::from_secs(2);
-        while matches!(child.try_wait(), Ok(None)) {
-            if left.is_zero() {
-                let _gone = child.kill();
-                let _gone = child.wait();
-                return;
-            }
+        while !left.is_zero() && matches!(running.status(), Ok(None)) {
             thread::sleep(step);
             left = left.saturating_sub(step);
         }
     })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_fails_is_named_with_its_status_also_if_it_says_nothing() {
+        let told = |script| {
+            let result = quietly(Command::new("sh").args(["-c", script]));
+            result.err().map(|error| error.to_string())
+        };
+        assert_eq!(told("true"), None);
+        let silent = told("exit 3").unwrap_or_default();
+        assert_eq!(silent, "sh -c exit 3 ended with exit status: 3");
+        let loud = told("echo first >&2; echo why >&2; echo >&2; exit 1").unwrap_or_default();
+        assert!(loud.ends_with("ended with exit status: 1: why"), "{loud}");
+    }
 }
