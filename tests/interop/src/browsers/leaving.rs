@@ -148,6 +148,12 @@ impl Way {
         kind == Kind::Firefox || matches!(self, Self::Quit | Self::Terminated)
     }
 
+    /// Chromium's network service is a process of its own.
+    fn is_outlived(self, kind: Kind) -> bool {
+        let killed = matches!(self, Self::Killed | Self::KilledWithoutDeadline);
+        killed && kind == Kind::Chromium
+    }
+
     pub(crate) fn place(self) -> Place {
         match self {
             Self::FrameRemoved => Place::Frame,
@@ -361,6 +367,16 @@ fn judge(kind: Kind, way: Way, all: &[Seen]) -> [Cell; 3] {
         Expected::Says(reason) | Expected::Silence(reason) => {
             if all_are(&reason) {
                 Cell::pass(measured)
+            } else if way.is_outlived(kind)
+                && all
+                    .iter()
+                    .all(|seen| seen.reason == reason || seen.reason == said)
+            {
+                Cell::deviation(
+                    measured,
+                    "the main process was killed; the others end when they notice, and sometimes close \
+                     the session before they do: that capsule came",
+                )
             } else if all
                 .iter()
                 .all(|seen| seen.reason == reason || is_overtaken(&seen))
