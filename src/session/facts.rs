@@ -13,7 +13,7 @@ use super::{
     streams,
 };
 use crate::{
-    CloseMessage, Side, StreamId, Violation,
+    Side, StreamId, Violation,
     wire::{
         capsule::{self, Capsule},
         error_code,
@@ -176,16 +176,14 @@ impl Session {
                 self.body = Body::Closed {
                     ended_by_it: self.state != State::Closed,
                 };
-                // Copied, so that a short message does not keep a large buffer of QUIC's alive.
-                match CloseMessage::from_peer(Bytes::copy_from_slice(&message)) {
-                    Ok(message) => self.apply(Fact::PeerClosed { code, message }),
-                    Err(violation) => self.apply(Fact::Violated(violation)),
-                }
+                let message = message.into();
+                self.apply(Fact::PeerClosed { code, message });
             }
             Capsule::Drain => self.told_to_drain(),
             Capsule::Datagram { payload } => {
                 if self.state == State::Open {
-                    // Copied for the same reason; QUIC's own datagrams are not.
+                    // Copied, so that it does not keep a large buffer of QUIC's alive; QUIC's own
+                    // datagrams are not.
                     self.tell_datagram(Bytes::copy_from_slice(&payload));
                 }
             }
