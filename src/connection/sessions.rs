@@ -319,10 +319,11 @@ impl Connection {
 
     /// The CONNECT stream's bytes.
     pub(super) fn connect_data(&mut self, stream: StreamId, mut data: Bytes, fin: bool) {
-        let Some(session) = self.session_of(stream) else {
+        let Some(Slot::Connect(connect)) = self.slots.get_mut(stream) else {
             return;
         };
-        if let (true, Some(Slot::Connect(connect))) = (fin, self.slots.get_mut(stream)) {
+        let session = connect.session.id();
+        if fin {
             connect.session.note_fin();
         }
         while !data.is_empty() {
@@ -339,9 +340,12 @@ impl Connection {
             let limit = self.config.limits.field_section;
             match connect.frames.next(&mut data, self.side, limit) {
                 None => break,
-                Some(Ok(Item::Body(data))) => {
-                    let body = session::Input::Body { data, fin: false };
-                    self.with_session(session, |connect, now| connect.session.handle(now, body));
+                Some(Ok(Item::Body(payload))) => {
+                    let is_last = fin && data.is_empty() && connect.frames.is_between();
+                    self.body(session, payload, is_last);
+                    if is_last {
+                        return;
+                    }
                 }
                 Some(Ok(Item::Head(section))) => self.response(session, &section),
                 Some(Ok(Item::HeadTooLarge)) => {
@@ -368,8 +372,11 @@ impl Connection {
         if !connect.frames.is_between() {
             return self.fail(Http3Error::Frame);
         }
-        let data = Bytes::new();
-        let body = session::Input::Body { data, fin: true };
+        self.body(session, Bytes::new(), true);
+    }
+
+    fn body(&mut self, session: SessionId, data: Bytes, fin: bool) {
+        let body = session::Input::Body { data, fin };
         self.with_session(session, |connect, now| connect.session.handle(now, body));
     }
 
