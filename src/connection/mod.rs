@@ -111,7 +111,7 @@ pub struct Connection {
     priorities: Priorities,
     deadlines: Deadlines,
     out: Outputs,
-    /// Empty: room that is lent to the session at work, while there are any.
+    /// Empty: room that is lent to the session at work.
     room: Outbox,
     flood: Flood,
     /// Protocol bytes in all slots that QUIC has not taken.

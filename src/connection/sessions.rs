@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Action, AnswerError, ConnectError, Dialect, Dir, Endpoint, Event, Http3Error, Priority,
     Rejection, Request, Response, SessionId, Side, StreamId, Violation,
-    session::{self, Session, Terms, outbox::Outbox},
+    session::{self, Session, Terms},
     wire::{error_code::WT_SESSION_GONE, frame},
 };
 use http::StatusCode;
@@ -236,9 +236,6 @@ impl Connection {
             self.deadlines.arm(stream, &mut connect.armed, None);
             self.stats = self.stats.plus(connect.session.stats());
             self.slots.remove(stream);
-            if self.live == 0 {
-                self.room = Outbox::default();
-            }
         }
     }
 
