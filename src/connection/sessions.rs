@@ -128,7 +128,7 @@ impl Connection {
             },
             session::Event::Draining => Event::SessionDraining { session },
             session::Event::Closed { reason } => {
-                self.session_ended(session);
+                self.session_ended();
                 self.log.session_closed(session, &reason);
                 Event::SessionClosed { session, reason }
             }
@@ -177,14 +177,10 @@ impl Connection {
         }
     }
 
-    fn session_ended(&mut self, session: SessionId) {
+    fn session_ended(&mut self) {
         self.live = self.live.saturating_sub(1);
         if self.live == 0 {
             self.idle_since = self.now;
-        }
-        let linger = self.config.deadlines.linger;
-        if let Some(Slot::Connect(connect)) = self.slots.get_mut(session.connect_stream()) {
-            connect.linger = self.now.and_then(|now| now.checked_add(linger));
         }
         if self.side == Side::Client && std::mem::take(&mut self.refused.session) {
             self.out.event(Event::StreamsAvailable { dir: Dir::Bi });
@@ -206,13 +202,14 @@ impl Connection {
         };
         let overdue = self.with_session(session, |connect, now| {
             connect.armed = None;
+            let overdue = connect.session.has_lingered(now);
             if held_back && connect.session.is_open() {
                 // Nobody reads: that the peer is silent says nothing.
                 connect.session.pause();
                 connect.session.resume(now);
             }
             connect.session.handle(now, session::Input::Timeout);
-            connect.linger.is_some_and(|linger| linger <= now)
+            overdue
         });
         if overdue == Some(true) {
             // E52: a reset only if our last byte is still here.
@@ -557,10 +554,7 @@ impl Connection {
 
 /// When the session next needs the clock.
 fn arm(deadlines: &mut Deadlines, stream: StreamId, connect: &mut ConnectStream) {
-    let due = [connect.session.poll_timeout(), connect.linger]
-        .into_iter()
-        .flatten()
-        .min();
+    let due = connect.session.due();
     // While a session is open its deadline only ever moves away: it is looked at when it comes.
     let lazy = connect.session.is_open() && connect.armed <= due && connect.armed.is_some();
     if !lazy {

@@ -261,7 +261,7 @@ impl Session {
                 self.streams.insert_theirs(stream, true) && self.count_stream(stream.dir())
             }
             State::Stopped | State::Closed => {
-                self.stats.streams_refused += 1;
+                self.absorb(1, 0);
                 streams::refuse_theirs(stream, &mut self.out);
                 false
             }
@@ -368,7 +368,7 @@ impl Session {
                 self.early.get_or_insert_default().push(&payload);
             }
             State::Requested | State::Stopped | State::Closed => {
-                self.stats.datagrams_absorbed += 1;
+                self.absorb(0, 1);
             }
         }
     }
@@ -383,7 +383,16 @@ impl Session {
     pub(super) fn tell_datagram(&mut self, payload: Bytes) {
         let limit = self.config.limits.undelivered_datagrams;
         if !self.out.datagram(payload, limit) {
-            self.stats.datagrams_absorbed += 1;
+            self.absorb(0, 1);
+        }
+    }
+
+    /// Counts what the application never hears of.
+    pub(super) fn absorb(&mut self, streams: u64, datagrams: u64) {
+        if streams > 0 || datagrams > 0 {
+            let stats = self.stats.get_or_insert_default();
+            stats.streams_refused += streams;
+            stats.datagrams_absorbed += datagrams;
         }
     }
 
