@@ -10,7 +10,7 @@ use std::hash::{Hash, Hasher};
 #[derive(Clone, Debug)]
 pub(crate) struct Table<K, V> {
     /// None, or a power of two; at least a quarter of them are free.
-    places: Vec<Option<(K, V)>>,
+    places: Box<[Option<(K, V)>]>,
     len: usize,
 }
 
@@ -21,7 +21,7 @@ const KEPT: usize = 16;
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
-        let (places, len) = (Vec::new(), 0);
+        let (places, len) = (Box::default(), 0);
         Self { places, len }
     }
 }
@@ -155,10 +155,8 @@ impl<K: Copy + Eq + Ord + Into<u64>, V> Table<K, V> {
     fn rebuild(&mut self, places: usize) {
         let mut free = Vec::new();
         free.resize_with(places, || None);
-        for (id, value) in std::mem::replace(&mut self.places, free)
-            .into_iter()
-            .flatten()
-        {
+        let taken = std::mem::replace(&mut self.places, free.into());
+        for (id, value) in taken.into_vec().into_iter().flatten() {
             let at = self.place(id);
             if let Some(place) = self.places.get_mut(at) {
                 *place = Some((id, value));

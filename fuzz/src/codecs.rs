@@ -102,7 +102,7 @@ pub fn capsule(data: &[u8]) {
         let written = match &capsule {
             Capsule::Close { code, message } => {
                 assert!(message.len() <= 1024);
-                capsule::close(*code, std::str::from_utf8(message).unwrap())
+                capsule::close(*code, message)
             }
             Capsule::Drain => capsule::drain(),
             Capsule::Flow { kind, value } => capsule::flow(*kind, *value),

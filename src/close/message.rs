@@ -4,6 +4,7 @@ use std::{fmt, ops::Deref};
 
 use bytes::Bytes;
 
+#[cfg(feature = "serde")]
 use super::Violation;
 
 /// The message of a close: UTF-8, at most 1024 bytes (draft §6).
@@ -35,18 +36,6 @@ impl CloseMessage {
     /// Its length in bytes, without the check that the text takes.
     pub(crate) const fn size(&self) -> usize {
         self.0.len()
-    }
-
-    /// The message of a capsule, checked once more. `Err` names the rule it breaks.
-    pub(crate) fn from_peer(text: Bytes) -> Result<Self, Violation> {
-        // §6: "the receiver MUST reset the stream with code H3_MESSAGE_ERROR"
-        if text.len() > Self::MAX_LEN {
-            Err(Violation::MessageTooLong)
-        } else if std::str::from_utf8(&text).is_err() {
-            Err(Violation::MessageNotUtf8)
-        } else {
-            Ok(Self(text))
-        }
     }
 }
 
@@ -106,7 +95,10 @@ impl serde::Serialize for CloseMessage {
 impl<'de> serde::Deserialize<'de> for CloseMessage {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::from_peer(Bytes::from(text)).map_err(serde::de::Error::custom)
+        if text.len() > Self::MAX_LEN {
+            return Err(serde::de::Error::custom(Violation::MessageTooLong));
+        }
+        Ok(Self::from(text))
     }
 }
 

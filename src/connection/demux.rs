@@ -7,7 +7,7 @@ use super::{
     Connection, Phase,
     control::{CONTROL, PUSH, QPACK_DECODER, QPACK_ENCODER},
     parking::Destination,
-    slot::{Preamble, RequestPhase, Slot},
+    slot::{DataStream, Preamble, RequestPhase, Slot},
 };
 use crate::{
     Action, ConnectionLost, Dir, Event, Http3Error, Input, SessionId, Side, StreamId, Support,
@@ -270,8 +270,20 @@ impl Connection {
         }
     }
 
-    pub(super) fn slot_wants(&self, stream: StreamId, slot: &Slot) -> bool {
+    #[inline]
+    pub(super) fn data_is_wanted(&self, stream: StreamId, slot: &DataStream) -> bool {
+        slot.parked.is_none()
+            && !slot.paused
+            && !self.held_back
+            && self.is_receiving_on(slot.session, stream)
+    }
+
+    #[inline(never)]
+    pub(super) fn is_wanted_elsewhere(&self, stream: StreamId, slot: Option<&Slot>) -> bool {
         let body = self.config.limits.unanswered_body;
+        let Some(slot) = slot else {
+            return !self.is_closed() && self.is_unseen(stream);
+        };
         match slot {
             Slot::Preamble(_) | Slot::PeerControl(_) | Slot::PeerEncoder | Slot::PeerDecoder(_) => {
                 true
@@ -285,14 +297,7 @@ impl Connection {
             Slot::Connect(connect) => {
                 connect.session.is_receiving() && connect.session.held_body() < body
             }
-            Slot::Data(data) => {
-                data.parked.is_none()
-                    && !data.paused
-                    && !self.held_back
-                    && self
-                        .connect_stream(data.session)
-                        .is_some_and(|connect| connect.session.is_receiving_on(stream))
-            }
+            Slot::Data(data) => self.data_is_wanted(stream, data),
         }
     }
 

@@ -111,7 +111,7 @@ pub struct Connection {
     priorities: Priorities,
     deadlines: Deadlines,
     out: Outputs,
-    /// Empty: room that is lent to the session at work, while there are any.
+    /// Empty: room that is lent to the session at work.
     room: Outbox,
     flood: Flood,
     /// Protocol bytes in all slots that QUIC has not taken.
@@ -392,12 +392,10 @@ impl Connection {
     /// false for streams that are over, and where this side has no half to read.
     #[must_use]
     pub fn wants(&self, stream: StreamId) -> bool {
-        if self.is_closed() {
-            return false;
-        }
+        // Asked of data streams before each read.
         match self.slots.get(stream) {
-            None => self.is_unseen(stream),
-            Some(slot) => self.slot_wants(stream, slot),
+            Some(Slot::Data(slot)) => self.data_is_wanted(stream, slot),
+            slot => self.is_wanted_elsewhere(stream, slot),
         }
     }
 

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Action, AnswerError, ConnectError, Dialect, Dir, Endpoint, Event, Http3Error, Priority,
     Rejection, Request, Response, SessionId, Side, StreamId, Violation,
-    session::{self, Session, Terms, outbox::Outbox},
+    session::{self, Session, Terms},
     wire::{error_code::WT_SESSION_GONE, frame},
 };
 use http::StatusCode;
@@ -128,7 +128,7 @@ impl Connection {
             },
             session::Event::Draining => Event::SessionDraining { session },
             session::Event::Closed { reason } => {
-                self.session_ended(session);
+                self.session_ended();
                 self.log.session_closed(session, &reason);
                 Event::SessionClosed { session, reason }
             }
@@ -177,14 +177,10 @@ impl Connection {
         }
     }
 
-    fn session_ended(&mut self, session: SessionId) {
+    fn session_ended(&mut self) {
         self.live = self.live.saturating_sub(1);
         if self.live == 0 {
             self.idle_since = self.now;
-        }
-        let linger = self.config.deadlines.linger;
-        if let Some(Slot::Connect(connect)) = self.slots.get_mut(session.connect_stream()) {
-            connect.linger = self.now.and_then(|now| now.checked_add(linger));
         }
         if self.side == Side::Client && std::mem::take(&mut self.refused.session) {
             self.out.event(Event::StreamsAvailable { dir: Dir::Bi });
@@ -206,13 +202,14 @@ impl Connection {
         };
         let overdue = self.with_session(session, |connect, now| {
             connect.armed = None;
+            let overdue = connect.session.has_lingered(now);
             if held_back && connect.session.is_open() {
                 // Nobody reads: that the peer is silent says nothing.
                 connect.session.pause();
                 connect.session.resume(now);
             }
             connect.session.handle(now, session::Input::Timeout);
-            connect.linger.is_some_and(|linger| linger <= now)
+            overdue
         });
         if overdue == Some(true) {
             // E52: a reset only if our last byte is still here.
@@ -236,9 +233,6 @@ impl Connection {
             self.deadlines.arm(stream, &mut connect.armed, None);
             self.stats = self.stats.plus(connect.session.stats());
             self.slots.remove(stream);
-            if self.live == 0 {
-                self.room = Outbox::default();
-            }
         }
     }
 
@@ -319,10 +313,11 @@ impl Connection {
 
     /// The CONNECT stream's bytes.
     pub(super) fn connect_data(&mut self, stream: StreamId, mut data: Bytes, fin: bool) {
-        let Some(session) = self.session_of(stream) else {
+        let Some(Slot::Connect(connect)) = self.slots.get_mut(stream) else {
             return;
         };
-        if let (true, Some(Slot::Connect(connect))) = (fin, self.slots.get_mut(stream)) {
+        let session = connect.session.id();
+        if fin {
             connect.session.note_fin();
         }
         while !data.is_empty() {
@@ -339,9 +334,12 @@ impl Connection {
             let limit = self.config.limits.field_section;
             match connect.frames.next(&mut data, self.side, limit) {
                 None => break,
-                Some(Ok(Item::Body(data))) => {
-                    let body = session::Input::Body { data, fin: false };
-                    self.with_session(session, |connect, now| connect.session.handle(now, body));
+                Some(Ok(Item::Body(payload))) => {
+                    let is_last = fin && data.is_empty() && connect.frames.is_between();
+                    self.body(session, payload, is_last);
+                    if is_last {
+                        return;
+                    }
                 }
                 Some(Ok(Item::Head(section))) => self.response(session, &section),
                 Some(Ok(Item::HeadTooLarge)) => {
@@ -368,8 +366,11 @@ impl Connection {
         if !connect.frames.is_between() {
             return self.fail(Http3Error::Frame);
         }
-        let data = Bytes::new();
-        let body = session::Input::Body { data, fin: true };
+        self.body(session, Bytes::new(), true);
+    }
+
+    fn body(&mut self, session: SessionId, data: Bytes, fin: bool) {
+        let body = session::Input::Body { data, fin };
         self.with_session(session, |connect, now| connect.session.handle(now, body));
     }
 
@@ -553,10 +554,7 @@ impl Connection {
 
 /// When the session next needs the clock.
 fn arm(deadlines: &mut Deadlines, stream: StreamId, connect: &mut ConnectStream) {
-    let due = [connect.session.poll_timeout(), connect.linger]
-        .into_iter()
-        .flatten()
-        .min();
+    let due = connect.session.due();
     // While a session is open its deadline only ever moves away: it is looked at when it comes.
     let lazy = connect.session.is_open() && connect.armed <= due && connect.armed.is_some();
     if !lazy {

@@ -127,8 +127,6 @@ pub(super) struct ConnectStream {
     pub(super) priority: Priority,
     /// The 2xx, until the application has been told.
     pub(super) response: Option<Box<Response>>,
-    /// When our last bytes must have left, once the session is over.
-    pub(super) linger: Option<Instant>,
     pub(super) armed: Option<Instant>,
 }
 
@@ -209,7 +207,6 @@ impl ConnectStream {
             offered: None,
             priority: Priority::default(),
             response: None,
-            linger: None,
             armed: None,
         }
     }

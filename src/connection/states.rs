@@ -41,7 +41,6 @@ impl Connection {
                 }
                 Slot::Connect(connect) => {
                     connect.session.set_back(by);
-                    earlier(&mut connect.linger, by);
                     earlier(&mut connect.armed, by);
                 }
                 Slot::Data(data) => {

@@ -119,6 +119,7 @@ impl Connection {
         is_receiving && self.park_bytes(stream, data, fin)
     }
 
+    #[inline]
     pub(super) fn is_receiving_on(&self, session: SessionId, stream: StreamId) -> bool {
         self.connect_stream(session)
             .is_some_and(|connect| connect.session.is_receiving_on(stream))

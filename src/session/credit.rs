@@ -117,8 +117,8 @@ impl Session {
         };
         let windows = &mut flow.received;
         windows.data.give(released.data);
-        windows.streams(Dir::Bi).give(released.bidi);
-        windows.streams(Dir::Uni).give(released.uni);
+        windows.streams(Dir::Bi).give(released.bidi.into());
+        windows.streams(Dir::Uni).give(released.uni.into());
         if self.state != State::Open || !self.connect.is_sending() {
             return;
         }

@@ -13,7 +13,7 @@ use super::{
     streams,
 };
 use crate::{
-    CloseMessage, Side, StreamId, Violation,
+    Side, StreamId, Violation,
     wire::{
         capsule::{self, Capsule},
         error_code,
@@ -176,16 +176,14 @@ impl Session {
                 self.body = Body::Closed {
                     ended_by_it: self.state != State::Closed,
                 };
-                // Copied, so that a short message does not keep a large buffer of QUIC's alive.
-                match CloseMessage::from_peer(Bytes::copy_from_slice(&message)) {
-                    Ok(message) => self.apply(Fact::PeerClosed { code, message }),
-                    Err(violation) => self.apply(Fact::Violated(violation)),
-                }
+                let message = message.into();
+                self.apply(Fact::PeerClosed { code, message });
             }
             Capsule::Drain => self.told_to_drain(),
             Capsule::Datagram { payload } => {
                 if self.state == State::Open {
-                    // Copied for the same reason; QUIC's own datagrams are not.
+                    // Copied, so that it does not keep a large buffer of QUIC's alive; QUIC's own
+                    // datagrams are not.
                     self.tell_datagram(Bytes::copy_from_slice(&payload));
                 }
             }
@@ -263,7 +261,7 @@ impl Session {
                 self.streams.insert_theirs(stream, true) && self.count_stream(stream.dir())
             }
             State::Stopped | State::Closed => {
-                self.stats.streams_refused += 1;
+                self.absorb(1, 0);
                 streams::refuse_theirs(stream, &mut self.out);
                 false
             }
@@ -370,7 +368,7 @@ impl Session {
                 self.early.get_or_insert_default().push(&payload);
             }
             State::Requested | State::Stopped | State::Closed => {
-                self.stats.datagrams_absorbed += 1;
+                self.absorb(0, 1);
             }
         }
     }
@@ -385,7 +383,16 @@ impl Session {
     pub(super) fn tell_datagram(&mut self, payload: Bytes) {
         let limit = self.config.limits.undelivered_datagrams;
         if !self.out.datagram(payload, limit) {
-            self.stats.datagrams_absorbed += 1;
+            self.absorb(0, 1);
+        }
+    }
+
+    /// Counts what the application never hears of.
+    pub(super) fn absorb(&mut self, streams: u64, datagrams: u64) {
+        if streams > 0 || datagrams > 0 {
+            let stats = self.stats.get_or_insert_default();
+            stats.streams_refused += streams;
+            stats.datagrams_absorbed += datagrams;
         }
     }
 

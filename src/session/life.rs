@@ -129,8 +129,8 @@ impl Session {
         if let Some(capsules) = &mut self.capsules {
             capsules.drop_datagram();
         }
-        self.stats.streams_refused += self.streams.abandon(&mut self.out);
+        let streams = self.streams.abandon(&mut self.out);
         let early = self.early.take().map_or(0, |early| early.payloads.len());
-        self.stats.datagrams_absorbed += u64::try_from(early).unwrap_or(u64::MAX);
+        self.absorb(streams, u64::try_from(early).unwrap_or(u64::MAX));
     }
 }

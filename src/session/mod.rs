@@ -189,7 +189,8 @@ pub struct Session {
     paused: u32,
     /// Of the request, the grace or the linger, by state. Inactivity is worked out when asked.
     deadline: Option<Instant>,
-    stats: Stats,
+    /// `None`: nothing was absorbed.
+    stats: Option<Box<Stats>>,
     out: Outbox,
     /// `None` until it is asked for: a connection's sessions have none.
     #[cfg(feature = "trace")]
@@ -268,7 +269,7 @@ impl Session {
             awake_since: Some(now),
             paused: 0,
             deadline,
-            stats: Stats::default(),
+            stats: None,
             out: Outbox::default(),
             #[cfg(feature = "trace")]
             recorder: None,
@@ -564,7 +565,7 @@ impl Session {
     /// What was absorbed.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.stats
+        self.stats.as_deref().copied().unwrap_or_default()
     }
 
     // ---- what `Connection` asks besides
@@ -581,6 +582,20 @@ impl Session {
 
     pub(crate) fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// When the clock is next needed: once the session is over, for what we said last to have left,
+    /// whether or not the peer is done.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        match self.state {
+            State::Closed => self.deadline,
+            State::Requested | State::Open | State::Stopped => self.poll_timeout(),
+        }
+    }
+
+    /// Whether the session is over, and what we said last must have left.
+    pub(crate) fn has_lingered(&self, now: Instant) -> bool {
+        self.is_closed() && self.deadline.is_some_and(|at| at <= now)
     }
 
     /// Nothing waits to be polled.

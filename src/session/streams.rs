@@ -23,8 +23,8 @@ pub(super) struct Streams {
 #[cfg_attr(feature = "testing", derive(Hash))]
 pub(super) struct Released {
     /// Streams of the peer's that are over.
-    pub(super) bidi: u64,
-    pub(super) uni: u64,
+    pub(super) bidi: u32,
+    pub(super) uni: u32,
     /// Bytes that the application will never read.
     pub(super) data: u64,
 }
@@ -362,7 +362,7 @@ impl Streams {
             Dir::Bi => &mut self.released.bidi,
             Dir::Uni => &mut self.released.uni,
         };
-        *count += u64::from(stream.theirs);
+        *count = count.saturating_add(stream.theirs.into());
         Some(stream)
     }
 }

@@ -3,7 +3,7 @@
 //! Rules that bytes alone decide are checked here, each at the first byte that breaks it. Whether a capsule
 //! may come at this moment, and what it does to the session, is not known here.
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{BufMut, Bytes};
 
 use super::tlv::{Collect, Part, Reader};
 use super::{frame, varint};
@@ -86,10 +86,10 @@ impl FlowKind {
 /// A capsule that has come to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Capsule {
-    /// The message is UTF-8 and at most 1024 bytes.
+    /// The message is at most 1024 bytes, and a copy: a short one keeps no large buffer of QUIC's alive.
     Close {
         code: u32,
-        message: Bytes,
+        message: String,
     },
     Drain,
     Datagram {
@@ -258,13 +258,14 @@ fn fate(kind: u64, len: u64, rules: Rules) -> Result<Fate, Violation> {
     }
 }
 
-fn close_from(mut payload: Bytes) -> Result<Capsule, Violation> {
-    let code = *payload.first_chunk().ok_or(Violation::TruncatedClose)?;
-    payload.advance(4);
-    match std::str::from_utf8(&payload) {
-        Ok(_) => Ok(Capsule::Close {
-            code: u32::from_be_bytes(code),
-            message: payload,
+fn close_from(payload: Bytes) -> Result<Capsule, Violation> {
+    let (code, message) = payload
+        .split_first_chunk()
+        .ok_or(Violation::TruncatedClose)?;
+    match String::from_utf8(message.to_vec()) {
+        Ok(message) => Ok(Capsule::Close {
+            code: u32::from_be_bytes(*code),
+            message,
         }),
         Err(_) => Err(Violation::MessageNotUtf8),
     }

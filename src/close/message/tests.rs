@@ -24,38 +24,6 @@ fn e65_a_long_message_is_cut_at_a_character_boundary() {
 }
 
 #[test]
-fn e21_a_peers_message_over_1024_bytes_is_refused() {
-    let longest = Bytes::from(vec![b'x'; 1024]);
-    assert_eq!(
-        CloseMessage::from_peer(longest.clone()).unwrap().len(),
-        1024
-    );
-    let longer = Bytes::from(vec![b'x'; 1025]);
-    assert_eq!(
-        CloseMessage::from_peer(longer),
-        Err(Violation::MessageTooLong)
-    );
-}
-
-#[test]
-fn e22_a_peers_message_that_is_not_utf_8_is_refused() {
-    for bytes in [&b"\xff"[..], b"bye\xc3", b"\xed\xa0\x80", b"\xc0\x80"] {
-        let text = Bytes::copy_from_slice(bytes);
-        assert_eq!(
-            CloseMessage::from_peer(text),
-            Err(Violation::MessageNotUtf8)
-        );
-    }
-}
-
-#[test]
-fn a_peers_message_is_a_slice_of_its_bytes() {
-    let packet = Bytes::from_static(b"....bye");
-    let message = CloseMessage::from_peer(packet.slice(4..)).unwrap();
-    assert_eq!(message.as_str().as_ptr(), packet[4..].as_ptr());
-}
-
-#[test]
 fn a_message_is_shown_on_one_line() {
     let message = CloseMessage::from("a\r\nb\u{1b}[2J \u{202e}\u{0} ü");
     assert_eq!(message.to_string(), r"a\r\nb\u{1b}[2J \u{202e}\0 ü");

@@ -83,7 +83,7 @@ fn e06_a_close_comes_back_over_any_chunks() {
     ] {
         let expected = Capsule::Close {
             code,
-            message: Bytes::copy_from_slice(message.as_bytes()),
+            message: message.into(),
         };
         assert_eq!(read(&close(code, message)), [Ok(expected)]);
     }
@@ -131,13 +131,8 @@ fn n16_a_datagram_over_the_limit_is_passed_over_and_nothing_is_held() {
 }
 
 #[test]
-fn what_comes_in_one_chunk_is_not_copied() {
-    let wire = close(7, "bye");
+fn a_datagram_that_comes_in_one_chunk_is_not_copied() {
     let mut decoder = Decoder::new();
-    let Some(Ok(Capsule::Close { message, .. })) = decoder.next(&mut wire.clone(), RULES) else {
-        panic!("a close")
-    };
-    assert_eq!(message.as_ptr(), wire[7..].as_ptr());
     let wire = frame::encode(DATAGRAM, b"payload");
     let Some(Ok(Capsule::Datagram { payload })) = decoder.next(&mut wire.clone(), RULES) else {
         panic!("a datagram")
@@ -198,7 +193,7 @@ fn several_capsules_in_one_chunk_come_one_by_one() {
         Ok(Capsule::Ignored),
         Ok(Capsule::Close {
             code: 1,
-            message: Bytes::from_static(b"z"),
+            message: "z".into(),
         }),
     ];
     assert_eq!(read(&wire), expected);
@@ -250,7 +245,7 @@ fn e22_the_code_of_a_close_is_no_part_of_its_message() {
         read(&frame::encode(CLOSE, b"\xff\xff\xff\xffok")),
         [Ok(Capsule::Close {
             code: u32::MAX,
-            message: Bytes::from_static(b"ok")
+            message: "ok".into()
         })]
     );
 }
