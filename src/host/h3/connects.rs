@@ -24,8 +24,6 @@ pub(super) struct Connect {
     pub(super) protocols: Vec<Protocol>,
     /// The 2xx, until the application has been told.
     pub(super) response: Option<Box<Response>>,
-    /// When our last bytes must have left, once the session is over.
-    pub(super) linger: Option<Instant>,
 }
 
 impl Connect {
@@ -36,7 +34,6 @@ impl Connect {
             frames: Frames::after_head(),
             protocols,
             response: None,
-            linger: None,
         }
     }
 }
@@ -115,10 +112,6 @@ impl<C: Stack> Host<C> {
             }
             session::Event::Draining => Event::SessionDraining { session },
             session::Event::Closed { reason } => {
-                let linger = self.config.deadlines.linger;
-                if let Some(connect) = self.sessions.get_mut(&session) {
-                    connect.linger = self.now.and_then(|now| now.checked_add(linger));
-                }
                 self.log.session_closed(session, &reason);
                 Event::SessionClosed { session, reason }
             }
@@ -264,19 +257,15 @@ impl<C: Stack> Host<C> {
         let Some(connect) = self.sessions.get_mut(&id) else {
             return;
         };
-        let is_overdue = connect.linger.is_some_and(|linger| linger <= now);
-        let is_due = (connect.session.poll_timeout()).is_some_and(|due| due <= now);
-        if !is_overdue && !is_due {
+        if connect.session.due().is_none_or(|due| due > now) {
             return;
         }
         self.with_session(id, |connect, now| {
+            let is_overdue = connect.session.has_lingered(now);
             connect.session.handle(now, session::Input::Timeout);
             // E52: a reset only if our last byte is still here.
             if is_overdue && !connect.pipe.is_sent() {
                 connect.pipe.reset(WT_SESSION_GONE);
-            }
-            if is_overdue {
-                connect.linger = None;
             }
         });
     }

@@ -53,7 +53,7 @@ impl<C: Stack> Host<C> {
             Phase::Running | Phase::Over => None,
         };
         connects
-            .flat_map(|connect| [connect.session.poll_timeout(), connect.linger])
+            .map(|connect| connect.session.due())
             .chain(self.held.values().map(|held| held.due(request)))
             .chain(self.streams.values().map(|data| data.parked_until()))
             .chain(self.early.iter().map(|early| early.due))
