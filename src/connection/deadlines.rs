@@ -56,8 +56,12 @@ impl Deadlines {
         } else {
             self.rest.remove(&old);
         }
+        self.give_back();
+    }
+
+    /// Empty, the tree would keep room for eleven.
+    fn give_back(&mut self) {
         if self.rest.is_empty() {
-            // Empty, it would keep room for eleven.
             self.rest = BTreeSet::new();
         }
     }
@@ -71,6 +75,7 @@ impl Deadlines {
     pub(super) fn expired(&mut self, now: Instant) -> Option<StreamId> {
         let (_, stream) = self.first.filter(|&(at, _)| at <= now)?;
         self.first = self.rest.pop_first();
+        self.give_back();
         Some(stream)
     }
 
