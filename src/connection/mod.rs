@@ -444,7 +444,8 @@ impl Connection {
     }
 
     /// No CONNECT stream is open in either direction, and the peer knows our last refusal or had the
-    /// linger to learn of it: closing QUIC now loses no reason.
+    /// linger to learn of it: closing QUIC now loses nothing that a close capsule, a FIN or a refusal
+    /// says. A reset is not waited for: give QUIC a turn to send it.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let is_connect = |slot: &Slot| matches!(slot, Slot::Connect(_));
