@@ -94,6 +94,10 @@ const CASES: &[Case] = &[
             .map(|id| data(id, &header, false))
             .collect()
     }),
+    case("open streams with ids that collide", |n| {
+        let header = [varint(0x54), varint(0)].concat();
+        colliding(n).map(|id| data(id, &header, false)).collect()
+    }),
     case("streams of unknown types", |n| {
         streams(n)
             .flat_map(|id| [data(id, &varint(0x21 + 0x1f * id), false), reset(id)])
@@ -238,6 +242,15 @@ fn payload(len: usize) -> Vec<u8> {
 /// Unidirectional streams of the client; 2 is its control stream.
 fn streams(count: usize) -> impl Iterator<Item = u64> {
     (1..=count as u64).map(|n| 4 * n + 2)
+}
+
+/// Of more streams than one of these ends and the next begins, those that lie at one place of the
+/// library's tables.
+fn colliding(count: usize) -> impl Iterator<Item = u64> {
+    /// What `src/table.rs` multiplies ids with.
+    const SPREAD: u64 = 0x6c0f_d4f5;
+    let is_near = |id: &u64| (id.wrapping_mul(SPREAD) & 0xffff_ffff) >> 22 == 0;
+    streams(1 << 22).filter(is_near).take(count)
 }
 
 fn data(stream: u64, bytes: &[u8], fin: bool) -> Input {

@@ -1,8 +1,9 @@
 //! Things by their id: found at once, however many there are, and walked through in the order of ids.
 //!
 //! One array, in which each id lies at the place that its hash names or, where others are, at the
-//! first free one behind. The hash is fixed, so that the same inputs do the same work. That a peer could
-//! choose ids that collide is no matter: QUIC hands out ids in order, and limits how many are there at a time.
+//! first free one behind. The hash knows no chance, so that the same inputs do the same work, and a peer
+//! can keep those streams open whose ids collide. Where one lies too far behind its place, the hash is
+//! changed for all.
 
 #[cfg(feature = "testing")]
 use std::hash::{Hash, Hasher};
@@ -11,18 +12,28 @@ use std::hash::{Hash, Hasher};
 pub(crate) struct Table<K, V> {
     /// None, or a power of two; at least a quarter of them are free.
     places: Box<[Option<(K, V)>]>,
-    len: usize,
+    len: u32,
+    /// What ids are multiplied with: odd.
+    spread: u32,
 }
 
 /// The fewest places that there are when there are any.
 const FIRST: usize = 4;
 /// So many places stay; what a flood made more is given back.
 const KEPT: usize = 16;
+/// Spreads ids that follow each other over the highest bits, and the few that every connection has:
+/// 0, 2, 3, 6 and 10.
+const SPREAD: u32 = 0x6c0f_d4f5;
+/// Makes another spread of one.
+const RESPREAD: u32 = 0x9e37_79b1;
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
-        let (places, len) = (Box::default(), 0);
-        Self { places, len }
+        Self {
+            places: Box::default(),
+            len: 0,
+            spread: SPREAD,
+        }
     }
 }
 
@@ -50,7 +61,7 @@ impl<K: Copy + Eq + Ord + Into<u64>, V> Table<K, V> {
     pub(crate) fn insert(&mut self, id: K, value: V) {
         let at = self.room_for(id);
         if let Some(place) = self.places.get_mut(at) {
-            self.len += usize::from(place.is_none());
+            self.len += u32::from(place.is_none());
             *place = Some((id, value));
         }
     }
@@ -81,8 +92,8 @@ impl<K: Copy + Eq + Ord + Into<u64>, V> Table<K, V> {
             }
             at = self.behind(at);
         }
-        if self.places.len() > KEPT.max(self.len.saturating_mul(8)) {
-            self.rebuild((self.len * 2).next_power_of_two().max(FIRST));
+        if self.places.len() > KEPT.max(self.len().saturating_mul(8)) {
+            self.rebuild((self.len() * 2).next_power_of_two().max(FIRST));
         }
         Some(value)
     }
@@ -110,25 +121,34 @@ impl<K: Copy + Eq + Ord + Into<u64>, V> Table<K, V> {
         self.places.iter().flatten().map(|(_, value)| value)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        usize::try_from(self.len).unwrap_or(usize::MAX)
+    }
+
     // ---- places
 
-    /// Where an id belongs. A multiplication spreads ids that follow each other over the highest bits;
-    /// by this number also the few that every connection has: 0, 2, 3, 6 and 10.
+    /// Where an id belongs: the highest bits of the lower half of a product.
     #[inline]
     fn home(&self, id: K) -> usize {
-        let spread = id.into().wrapping_mul(0xd1b5_4a32_d192_ed03);
+        let product = id.into().wrapping_mul(self.spread.into());
         let bits = self.places.len().trailing_zeros();
-        usize::try_from(spread.wrapping_shr(64 - bits)).unwrap_or(0)
+        let high = product.wrapping_shr(32_u32.wrapping_sub(bits));
+        usize::try_from(high).unwrap_or(0) & self.mask()
     }
 
     #[inline]
     fn behind(&self, at: usize) -> usize {
-        (at + 1) & self.places.len().wrapping_sub(1)
+        (at + 1) & self.mask()
+    }
+
+    #[inline]
+    fn mask(&self) -> usize {
+        self.places.len().wrapping_sub(1)
     }
 
     /// How far it is from one place to another that lies behind.
     fn distance(&self, from: usize, to: usize) -> usize {
-        to.wrapping_sub(from) & self.places.len().wrapping_sub(1)
+        to.wrapping_sub(from) & self.mask()
     }
 
     /// Where an id lies, or the free place that it would get.
@@ -146,10 +166,23 @@ impl<K: Copy + Eq + Ord + Into<u64>, V> Table<K, V> {
 
     /// Where an id lies, or is to lie: there is room for one more.
     fn room_for(&mut self, id: K) -> usize {
-        if (self.len + 1) * 4 > self.places.len() * 3 {
+        if (self.len() + 1) * 4 > self.places.len() * 3 {
             self.rebuild((self.places.len() * 2).max(FIRST));
         }
+        let at = self.place(id);
+        if self.distance(self.home(id), at) <= self.far() {
+            return at;
+        }
+        self.spread = self.spread.wrapping_mul(RESPREAD);
+        self.rebuild(self.places.len());
         self.place(id)
+    }
+
+    /// How far behind its place an id may lie. So far next to none comes by chance, in a table as full
+    /// as it may be.
+    fn far(&self) -> usize {
+        let doublings: usize = self.places.len().trailing_zeros().try_into().unwrap_or(0);
+        16 * doublings
     }
 
     fn rebuild(&mut self, places: usize) {
@@ -167,10 +200,6 @@ impl<K: Copy + Eq + Ord + Into<u64>, V> Table<K, V> {
 
 #[cfg(feature = "testing")]
 impl<K: Copy + Eq + Ord + Into<u64>, V> Table<K, V> {
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     /// In no order.
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.places.iter_mut().flatten().map(|(_, value)| value)

@@ -82,3 +82,41 @@ fn a_search_for_what_is_not_there_ends_in_a_table_of_any_size() {
         assert!(free * 4 >= table.places.len(), "{id}");
     }
 }
+
+#[test]
+fn ids_that_were_chosen_to_collide_do_not_lie_far_behind() {
+    // All of them belong to one place of 1024, by the hash that a table begins with.
+    let collide = |id: &u64| (id.wrapping_mul(super::SPREAD.into()) & 0xffff_ffff) >> 22 == 0;
+    let ids = (0..1 << 22_u64).map(|n| 4 * n).filter(collide).take(2000);
+    let mut table = Table::default();
+    for id in ids {
+        table.insert(id, ());
+        let (home, at) = (table.home(id), table.place(id));
+        let behind = table.distance(home, at);
+        assert!(behind <= table.far(), "{behind} of {}", table.places.len());
+        assert_eq!(table.get(id), Some(&()));
+    }
+    assert_eq!(table.ids().len(), 2000);
+    assert_ne!(table.spread, super::SPREAD);
+}
+
+#[test]
+fn ids_as_they_come_keep_the_hash() {
+    // Streams of one kind in their order; and those that stay, one in four by chance.
+    let mut random = 7_u64;
+    let mut stays = move |_: &u64| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        random >> 62 == 0
+    };
+    let mut table = Table::default();
+    for id in (0..40_000_u64).step_by(4).filter(&mut stays) {
+        table.insert(id, ());
+    }
+    let mut all = Table::default();
+    for id in (2..40_000_u64).step_by(4) {
+        all.insert(id, ());
+    }
+    assert_eq!((table.spread, all.spread), (super::SPREAD, super::SPREAD));
+}
