@@ -30,6 +30,32 @@ impl RequestStream {
     pub(super) fn is_answered(&self) -> bool {
         matches!(self.phase, RequestPhase::Answered(_))
     }
+
+    fn held(&self) -> Option<&Held> {
+        match &self.phase {
+            RequestPhase::Held(held) => Some(held),
+            RequestPhase::Head | RequestPhase::Answered(_) => None,
+        }
+    }
+
+    /// Keeps what came behind the HEADERS; false if that is too much.
+    fn hold(&mut self, data: &[u8], limit: usize) -> bool {
+        match &mut self.phase {
+            RequestPhase::Held(held) if held.body.len() >= limit => return false,
+            RequestPhase::Held(held) => held.body.extend_from_slice(data),
+            RequestPhase::Head | RequestPhase::Answered(_) => {}
+        }
+        true
+    }
+
+    /// The code that a FIN is answered with, before there is a session.
+    fn finished(&self) -> Result<u64, Http3Error> {
+        match self.held() {
+            _ if !self.frames.is_between() => Err(Http3Error::Frame),
+            Some(_) => Ok(H3_REQUEST_CANCELLED),
+            None => Ok(H3_REQUEST_INCOMPLETE),
+        }
+    }
 }
 
 impl Connection {
@@ -46,7 +72,8 @@ impl Connection {
 
     /// A request stream's bytes, while it is no session's.
     pub(super) fn request_data(&mut self, stream: StreamId, mut data: Bytes, fin: bool) {
-        let limit = self.config.limits.field_section;
+        let section_limit = self.config.limits.field_section;
+        let body_limit = self.config.limits.unanswered_body;
         if let (true, Some(Slot::Request(request))) = (fin, self.slots.get_mut(stream)) {
             request.ended = true;
         }
@@ -56,49 +83,24 @@ impl Connection {
                 Some(Slot::Connect(_)) => return self.connect_data(stream, data, fin),
                 _ => return,
             };
-            match request.frames.next(&mut data, self.side, limit) {
-                None => break,
+            match request.frames.next(&mut data, self.side, section_limit) {
+                None if !fin => return,
+                None => match request.finished() {
+                    Ok(code) => return self.refuse_request(stream, code),
+                    Err(error) => return self.fail(error),
+                },
                 Some(Ok(Item::Idle)) => self.count_cheap(),
                 Some(Ok(Item::Head(section))) => self.request_head(stream, &section),
                 Some(Ok(Item::HeadTooLarge)) => {
                     self.answer(stream, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
                 }
-                Some(Ok(Item::Body(data))) => self.hold_body(stream, &data),
+                Some(Ok(Item::Body(data))) if request.hold(&data, body_limit) => {}
+                Some(Ok(Item::Body(_))) => {
+                    return self.refuse_request(stream, H3_REQUEST_REJECTED);
+                }
                 Some(Err(error)) => return self.fail(error),
             }
         }
-        if fin {
-            self.request_finished(stream);
-        }
-    }
-
-    fn request_finished(&mut self, stream: StreamId) {
-        let Some(Slot::Request(request)) = self.slots.get(stream) else {
-            return;
-        };
-        if !request.frames.is_between() {
-            return self.fail(Http3Error::Frame);
-        }
-        let code = match request.phase {
-            RequestPhase::Head => H3_REQUEST_INCOMPLETE,
-            RequestPhase::Held(_) => H3_REQUEST_CANCELLED,
-            RequestPhase::Answered(_) => return,
-        };
-        self.refuse_request(stream, code);
-    }
-
-    fn hold_body(&mut self, stream: StreamId, data: &[u8]) {
-        let limit = self.config.limits.unanswered_body;
-        let Some(Slot::Request(request)) = self.slots.get_mut(stream) else {
-            return;
-        };
-        let RequestPhase::Held(held) = &mut request.phase else {
-            return;
-        };
-        if held.body.len() >= limit {
-            return self.refuse_request(stream, H3_REQUEST_REJECTED);
-        }
-        held.body.extend_from_slice(data);
     }
 
     fn request_head(&mut self, stream: StreamId, section: &[u8]) {
@@ -136,10 +138,11 @@ impl Connection {
             .deadlines
             .request
             .and_then(|wait| since.checked_add(wait));
-        if let Some(Slot::Request(request)) = self.slots.get_mut(stream) {
-            if matches!(request.phase, RequestPhase::Held(_)) {
+        match self.slots.get_mut(stream) {
+            Some(Slot::Request(request)) if request.held().is_some() => {
                 self.deadlines.arm(stream, &mut request.armed, due);
             }
+            _ => {}
         }
     }
 
@@ -153,10 +156,12 @@ impl Connection {
         else {
             return;
         };
-        let Some(Slot::Request(request)) = self.slots.get(stream) else {
-            return;
-        };
-        let RequestPhase::Held(held) = &request.phase else {
+        let Some(held) = self
+            .slots
+            .get(stream)
+            .and_then(Slot::as_request)
+            .and_then(RequestStream::held)
+        else {
             return;
         };
         if agreement.is_err() {
@@ -226,7 +231,10 @@ impl Connection {
         if self.unanswered == 0 {
             return Vec::new();
         }
-        let is_held = |slot: &Slot| matches!(slot, Slot::Request(request) if matches!(request.phase, RequestPhase::Held(_)));
+        let is_held = |slot: &Slot| {
+            slot.as_request()
+                .is_some_and(|request| request.held().is_some())
+        };
         self.slots.ids_of(is_held)
     }
 
@@ -258,10 +266,11 @@ impl Connection {
 
     /// Aborts a request that was never announced.
     pub(super) fn refuse_request(&mut self, stream: StreamId, code: u64) {
-        let ended = match self.slots.get(stream) {
-            Some(Slot::Request(request)) => request.ended,
-            _ => false,
-        };
+        let ended = self
+            .slots
+            .get(stream)
+            .and_then(Slot::as_request)
+            .is_some_and(|request| request.ended);
         self.release_request(stream);
         self.remove_request(stream);
         self.stats.requests_refused += 1;
@@ -281,7 +290,7 @@ impl Connection {
     fn release_request(&mut self, stream: StreamId) {
         if let Some(Slot::Request(request)) = self.slots.get_mut(stream) {
             self.deadlines.arm(stream, &mut request.armed, None);
-            if matches!(request.phase, RequestPhase::Held(_)) {
+            if request.held().is_some() {
                 self.unanswered = self.unanswered.saturating_sub(1);
             }
         }

@@ -49,6 +49,14 @@ impl Slot {
             None
         }
     }
+
+    pub(super) fn as_request(&self) -> Option<&RequestStream> {
+        if let Self::Request(request) = self {
+            Some(request)
+        } else {
+            None
+        }
+    }
 }
 
 /// The first varints of a peer's stream.
