@@ -171,12 +171,12 @@ impl Connection {
     }
 
     /// Decides what the connection can carry, once both ends' SETTINGS are on their way and QUIC is
-    /// known.
+    /// known: whichever comes last, and each comes once.
     pub(super) fn negotiate(&mut self) {
         let (Some(theirs), Some(transport)) = (&self.theirs, &self.transport) else {
             return;
         };
-        if self.agreement.is_some() || self.control.is_none() || self.is_closed() {
+        if self.control.is_none() {
             return;
         }
         let agreement = dialect::choose(self.side, &self.ours, theirs, transport);

@@ -120,7 +120,7 @@ impl Connection {
             return;
         };
         let is_full = self.unanswered >= self.config.limits.unanswered_requests;
-        if is_full || self.goaway.sent || self.is_ending() {
+        if is_full || self.goaway.sent {
             return self.refuse_request(stream, H3_REQUEST_REJECTED);
         }
         let Some(Slot::Request(request)) = self.slots.get_mut(stream) else {

@@ -329,3 +329,37 @@ fn a_caller_whose_clock_goes_back_does_no_harm() {
     );
     assert_eq!(session.last_activity(), later);
 }
+
+#[test]
+fn a_stream_that_this_side_could_not_have_opened_is_not_added() {
+    let (mut session, _) = opened(Side::Server);
+    for wrong in [
+        StreamId::new(Side::Client, Dir::Uni, 1),
+        StreamId::new(Side::Server, Dir::Bi, 1),
+    ] {
+        let _header = session.open_stream(Dir::Uni).unwrap().bind(wrong);
+        assert!(session.credit(wrong).is_err(), "{wrong:?}");
+    }
+    // One that is bound already is the same stream still.
+    let ours = StreamId::new(Side::Server, Dir::Bi, 1);
+    let _header = session.open_stream(Dir::Bi).unwrap().bind(ours);
+    session.finish(ours).unwrap();
+    let _header = session.open_stream(Dir::Bi).unwrap().bind(ours);
+    assert!(session.credit(ours).is_err());
+}
+
+#[test]
+fn streams_of_ours_that_quic_tells_of_are_not_the_peers() {
+    let (mut session, now) = opened(Side::Server);
+    for dir in [Dir::Bi, Dir::Uni] {
+        let stream = StreamId::new(Side::Server, dir, 0);
+        session.handle(now, Input::StreamOpened { stream });
+    }
+    assert_eq!(outputs(&mut session), []);
+    // Nor is one that was told already.
+    let stream = their_stream(2);
+    session.handle(now, Input::StreamOpened { stream });
+    session.handle(now, Input::StreamOpened { stream });
+    let expected = [Output::Event(Event::StreamOpened { stream })];
+    assert_eq!(outputs(&mut session), expected);
+}

@@ -594,10 +594,12 @@ fn e64_shutdown_waits_until_quic_has_the_capsule() {
 #[test]
 fn e64_shutdown_without_sessions_closes_at_once() {
     both_roles(|side| {
-        let mut rig = Rig::new(side);
-        rig.connection.shutdown(rig.now, 7, "restart");
-        let close = close_connection(H3_NO_ERROR, "");
-        rig.connection_ends(&[], &OURS, &[close], "no sessions");
+        for dialect in DIALECTS {
+            let mut rig = Rig::with(side, speaking(dialect), dialect);
+            rig.connection.shutdown(rig.now, 7, "restart");
+            let close = close_connection(H3_NO_ERROR, "");
+            rig.connection_ends(&[], &OURS, &[close], "no sessions");
+        }
     });
 }
 

@@ -10,6 +10,8 @@
 )]
 
 mod answers;
+mod bytes;
+mod control;
 mod datagrams;
 mod grease;
 mod priorities;

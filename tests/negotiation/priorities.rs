@@ -276,3 +276,15 @@ fn the_field_of_the_answer_overrides_what_it_names_at_both_ends() {
     rig.feed(rig.peer_control(), &update(CONNECT, "u=7"));
     assert_eq!(rig.outputs(), [changed(session, Priority::new(7))]);
 }
+
+#[test]
+fn a_front_that_ends_in_the_id_says_nothing() {
+    let mut config = Config::default();
+    // As much as the peer's SETTINGS need.
+    config.limits.control_frame = 7;
+    let mut rig = Rig::with(Side::Server, config, Dialect::Draft16);
+    rig.feed(rig.peer_control(), &update(1 << 40, "u=1"));
+    assert_eq!(rig.outputs(), []);
+    let session = rig.open_session();
+    assert_eq!(rig.connection.priority(session), Some(Priority::default()));
+}

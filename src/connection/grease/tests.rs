@@ -61,3 +61,23 @@ fn nothing_that_means_something_is_reserved() {
         assert!(kind < 0x17 || (kind - 0x17) % 0x29 != 0, "{kind:#x}");
     }
 }
+
+#[test]
+fn what_quic_had_not_taken_of_a_stream_that_is_stopped_counts_no_longer() {
+    #[expect(clippy::disallowed_methods, reason = "an origin; only offsets matter")]
+    let now = std::time::Instant::now();
+    let config = crate::Config {
+        grease: Some(3),
+        ..Default::default()
+    };
+    let mut connection = Connection::client(config.into());
+    connection.start(now, crate::Transport::new(crate::Support::Yes));
+    let [control, stream] = [0, 1].map(|index| StreamId::new(crate::Side::Client, Dir::Uni, index));
+    connection.protocol_stream().unwrap().bind(control);
+    let control_len = connection.unwritten;
+    connection.protocol_stream().unwrap().bind(stream);
+    assert!(connection.unwritten > control_len);
+    let code = H3_NO_ERROR;
+    connection.handle(now, crate::Input::StreamStopped { stream, code });
+    assert_eq!(connection.unwritten, control_len);
+}
