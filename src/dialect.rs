@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use crate::{
-    Config, Dialect, FlowControl, Requirement, Side, Support, Transport, wire::settings::Settings,
+    Config, Dialect, FlowControl, Requirement, Side, Support, Transport,
+    wire::{qpack::Literal, settings::Settings},
 };
 
 /// `:protocol` of drafts 02 to 14.
@@ -41,6 +42,16 @@ impl Dialect {
         match self {
             Self::Draft02 | Self::Draft07 | Self::Draft14 => "webtransport",
             Self::Draft16 => "webtransport-h3",
+        }
+    }
+
+    /// The field line with it.
+    pub(crate) const fn protocol_line(self) -> &'static Literal {
+        static LINE: Literal = Literal::of(b":protocol", TOKEN);
+        static LINE_H3: Literal = Literal::of(b":protocol", TOKEN_H3);
+        match self {
+            Self::Draft02 | Self::Draft07 | Self::Draft14 => &LINE,
+            Self::Draft16 => &LINE_H3,
         }
     }
 

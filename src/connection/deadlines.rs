@@ -52,11 +52,20 @@ impl Deadlines {
 
     fn remove(&mut self, old: (Instant, StreamId)) {
         if self.first == Some(old) {
-            self.first = self.rest.pop_first();
+            self.drop_first();
         } else {
             self.rest.remove(&old);
+            self.give_back();
         }
-        self.give_back();
+    }
+
+    fn drop_first(&mut self) {
+        self.first = None;
+        // Nearly always it was the only one.
+        if !self.rest.is_empty() {
+            self.first = self.rest.pop_first();
+            self.give_back();
+        }
     }
 
     /// Empty, the tree would keep room for eleven.
@@ -74,8 +83,7 @@ impl Deadlines {
     /// The next stream whose deadline has come. Its slot no longer has one.
     pub(super) fn expired(&mut self, now: Instant) -> Option<StreamId> {
         let (_, stream) = self.first.filter(|&(at, _)| at <= now)?;
-        self.first = self.rest.pop_first();
-        self.give_back();
+        self.drop_first();
         Some(stream)
     }
 

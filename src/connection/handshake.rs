@@ -228,7 +228,7 @@ pub(crate) fn connect(request: &Request, dialect: Dialect) -> Head {
     let path = request.target();
     head(|fields| {
         fields.encode_line(CONNECT);
-        fields.encode_field(b":protocol", dialect.token().as_bytes());
+        fields.encode_literal(dialect.protocol_line());
         fields.encode_line(HTTPS);
         fields.encode_known(AUTHORITY, authority.as_bytes());
         fields.encode_known(PATH, path.as_bytes());
@@ -282,6 +282,7 @@ fn put_version(fields: &mut Encoder<'_>, header: Option<(&str, &str)>) {
     }
 }
 
+#[inline]
 fn put_all(fields: &mut Encoder<'_>, headers: &HeaderMap) {
     for (name, value) in headers {
         if !is_reserved(name) {

@@ -53,10 +53,10 @@ impl Buffer {
     #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) {
         if let Self::Few(few) = self {
-            let end = few.len.saturating_add(bytes.len());
-            if let Some(place) = few.bytes.get_mut(few.len..end) {
+            let rest = few.bytes.get_mut(few.len..).unwrap_or_default();
+            if let Some(place) = rest.get_mut(..bytes.len()) {
                 place.copy_from_slice(bytes);
-                few.len = end;
+                few.len += bytes.len();
                 return;
             }
         }

@@ -53,12 +53,14 @@ pub(crate) fn encode_with<R>(kind: u64, write: impl FnOnce(&mut Buffer) -> R) ->
     out.put(&[0; ROOM]);
     let result = write(&mut out);
     let len = u64::try_from(out.as_ref().len().saturating_sub(ROOM)).unwrap_or(u64::MAX);
-    let start = ROOM.saturating_sub(varint::size(kind) + varint::size(len));
-    if let Some(mut front) = out.as_mut().get_mut(start..ROOM) {
-        put_header(&mut front, kind, len);
+    let (kind, kind_size) = varint::bits(kind);
+    let (len, len_size) = varint::bits(len);
+    // Both at once, at the end of the room.
+    if let Some(room) = out.as_mut().first_chunk_mut::<ROOM>() {
+        *room = (u128::from(kind) << (8 * len_size) | u128::from(len)).to_be_bytes();
     }
     let mut frame = out.freeze();
-    frame.advance(start);
+    frame.advance(ROOM.saturating_sub(kind_size + len_size));
     (frame, result)
 }
 

@@ -4,6 +4,49 @@ use super::super::buffer::Buffer;
 use super::integer;
 use super::static_table::{self, Line, Name};
 
+/// A field line written when compiling: of its name and value neither is in the static table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Literal {
+    bytes: [u8; Self::MAX],
+    len: usize,
+    size: u64,
+}
+
+impl Literal {
+    const MAX: usize = 32;
+
+    /// Fails when compiling for what has no room, or a length that looks otherwise.
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation,
+        reason = "evaluated when compiling only"
+    )]
+    pub(crate) const fn of(name: &[u8], value: &[u8]) -> Self {
+        // RFC 9204 §4.5.6: three bits of the name's length in the first byte, here all set.
+        assert!(name.len() >= 7 && name.len() < 7 + 0x80 && value.len() < 0x7f);
+        let mut bytes = [0; Self::MAX];
+        bytes[0] = 0b0010_0111;
+        bytes[1] = name.len() as u8 - 7;
+        let behind_name = 2 + name.len();
+        bytes[behind_name] = value.len() as u8;
+        let mut at = 0;
+        while at < name.len() {
+            bytes[2 + at] = name[at];
+            at += 1;
+        }
+        at = 0;
+        while at < value.len() {
+            bytes[behind_name + 1 + at] = value[at];
+            at += 1;
+        }
+        Self {
+            bytes,
+            len: behind_name + 1 + value.len(),
+            size: (name.len() + value.len() + 32) as u64,
+        }
+    }
+}
+
 /// Appends one field section to a buffer.
 #[derive(Debug)]
 pub(crate) struct Encoder<'a> {
@@ -62,6 +105,13 @@ impl<'a> Encoder<'a> {
     pub(crate) fn encode_known(&mut self, name: Name, value: &[u8]) {
         self.count(name.text, value);
         self.encode_after(name.first, 0b0101_0000, value);
+    }
+
+    /// The same of one that was written when compiling.
+    #[inline]
+    pub(crate) fn encode_literal(&mut self, line: &Literal) {
+        self.size += line.size;
+        self.out.put(line.bytes.get(..line.len).unwrap_or_default());
     }
 
     /// With the name at this index of the static table; `pattern` is for when the value is not there.

@@ -10,7 +10,7 @@ mod integer;
 mod static_table;
 
 pub(crate) use decoder::decode;
-pub(crate) use encoder::Encoder;
+pub(crate) use encoder::{Encoder, Literal};
 pub(crate) use static_table::{Line, Name};
 
 /// Why a field section was not read to its end.

@@ -77,6 +77,28 @@ fn a_literal_has_its_name_in_the_static_table_or_with_it() {
     assert_eq!(read(&wire), Ok(fields));
 }
 
+#[test]
+fn a_literal_that_was_written_when_compiling_is_the_same_line() {
+    static LINES: [Literal; 3] = [
+        Literal::of(b":protocol", b"webtransport"),
+        Literal::of(b":protocol", b"webtransport-h3"),
+        Literal::of(b"sevenof", b""),
+    ];
+    let mut out = Buffer::new();
+    let mut encoder = Encoder::new(&mut out);
+    for line in &LINES {
+        encoder.encode_literal(line);
+    }
+    let size = encoder.size();
+    let fields = [
+        field(":protocol", "webtransport"),
+        field(":protocol", "webtransport-h3"),
+        field("sevenof", ""),
+    ];
+    assert_eq!(out.as_ref(), written(&fields));
+    assert_eq!(size, (9 + 12 + 32) + (9 + 15 + 32) + (7 + 32));
+}
+
 // RFC 9204 §7.1.3: "An encoder might also choose not to index values for fields that are
 // considered to be highly valuable or sensitive to recovery, such as the Cookie or Authorization
 // header fields."
