@@ -101,7 +101,7 @@ impl Connection {
                 code,
             }),
             // The FIN went before it: a stream's half is over when QUIC has taken that.
-            session::Action::Finish { stream } => self.drop_data_if_over(stream),
+            session::Action::Finish { stream } => self.end_if_over(stream),
             session::Action::Reset {
                 stream,
                 code,
@@ -110,11 +110,11 @@ impl Connection {
                 let header_is_written = self.outgoing(stream).is_none_or(|out| out.len() == 0);
                 let reliable_size = if header_is_written { reliable_size } else { 0 };
                 self.reset_half(stream, code, reliable_size);
-                self.drop_data_if_over(stream);
+                self.end_if_over(stream);
             }
             session::Action::StopSending { stream, code } => {
                 self.out.action(Action::StopSending { stream, code });
-                self.drop_data_if_over(stream);
+                self.end_if_over(stream);
             }
         }
     }
@@ -145,7 +145,7 @@ impl Connection {
                     stream,
                     code,
                 });
-                return self.drop_data_if_over(stream);
+                return self.end_if_over(stream);
             }
             session::Event::StreamStopped { stream, code } => Event::StreamStopped {
                 session,

@@ -147,10 +147,20 @@ pub(super) struct DataStream {
     /// The header, or the FIN, on its way to QUIC.
     pub(super) outgoing: Option<Box<Outgoing>>,
     pub(super) ending: Ending,
-    /// The application does not read.
-    pub(super) paused: bool,
+    pub(super) reading: Reading,
     /// Set while the session is not open.
     pub(super) parked: Option<Box<Parked>>,
+}
+
+/// Whether the peer's half may bring anything that the application is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
+pub(super) enum Reading {
+    On,
+    /// The application does not read.
+    Paused,
+    /// It ended, or we have stopped it, or there is none.
+    Over,
 }
 
 /// What our half waits to do behind bytes that QUIC has not taken.
@@ -192,9 +202,15 @@ impl DataStream {
             header_len,
             outgoing: None,
             ending: Ending::None,
-            paused: false,
+            reading: Reading::On,
             parked: None,
         }
+    }
+
+    /// Payload that comes now is for the application, at once.
+    #[inline]
+    pub(super) fn is_receiving(&self) -> bool {
+        self.parked.is_none() && self.reading != Reading::Over
     }
 }
 

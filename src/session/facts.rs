@@ -42,7 +42,7 @@ impl Session {
                 code,
                 final_size,
             } => {
-                if self.streams.is_receiving(stream) {
+                if self.streams.receives(stream) == Some(true) {
                     self.last_activity = self.now;
                     self.count_reset(stream, final_size);
                     self.streams.reset_by_peer(stream, code, &mut self.out);
@@ -311,26 +311,6 @@ impl Session {
         is_over.filter(|_| self.state == State::Open)
     }
 
-    /// The same where nothing but its count can follow. `None` changes nothing.
-    #[inline]
-    pub(crate) fn takes(
-        &mut self,
-        now: Instant,
-        stream: StreamId,
-        len: u64,
-        fin: bool,
-    ) -> Option<bool> {
-        if self.state != State::Open || self.flow.is_some() {
-            return None;
-        }
-        let is_over = self.streams.receive(stream, len, fin)?;
-        if is_over {
-            self.streams.take_released();
-        }
-        self.note_activity(now);
-        Some(is_over)
-    }
-
     /// A datagram: whether the application is to have it. False changes nothing.
     #[inline]
     pub(crate) fn hears(&mut self, now: Instant) -> bool {
@@ -341,9 +321,10 @@ impl Session {
         is_open
     }
 
-    /// A stream of the peer's alone that came whole: whether the application is to have it. Without
-    /// flow control it need not be counted. False changes nothing.
-    pub(crate) fn hears_whole(&mut self, now: Instant) -> bool {
+    /// Payload of a stream that goes on, or that came whole and is to be known to nobody: the same, but
+    /// for flow control, which has to count it.
+    #[inline]
+    pub(crate) fn hears_uncounted(&mut self, now: Instant) -> bool {
         self.flow.is_none() && self.hears(now)
     }
 

@@ -541,7 +541,7 @@ impl Session {
     #[inline]
     #[must_use]
     pub fn is_receiving_on(&self, stream: StreamId) -> bool {
-        self.streams.is_receiving(stream)
+        self.streams.receives(stream) == Some(true)
     }
 
     /// The reason has been given; the CONNECT stream may still owe something.
@@ -660,8 +660,9 @@ impl Session {
         was_sending
     }
 
-    pub(crate) fn has_stream(&self, stream: StreamId) -> bool {
-        self.streams.contains(stream)
+    /// Whether the peer's half of a stream is open. `None`: both are over, or it was never here.
+    pub(crate) fn receives(&self, stream: StreamId) -> Option<bool> {
+        self.streams.receives(stream)
     }
 
     /// Whether WT_CLOSE_SESSION was the last thing the peer may say on the CONNECT stream.

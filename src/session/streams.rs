@@ -114,15 +114,11 @@ impl Streams {
         )
     }
 
-    pub(super) fn contains(&self, id: StreamId) -> bool {
-        self.live.get(id).is_some()
-    }
-
+    /// Whether the peer's half of a stream is open. `None`: it is not here.
     #[inline]
-    pub(super) fn is_receiving(&self, id: StreamId) -> bool {
-        self.live
-            .get(id)
-            .is_some_and(|stream| stream.receive == ReceiveHalf::Open)
+    pub(super) fn receives(&self, id: StreamId) -> Option<bool> {
+        let stream = self.live.get(id)?;
+        Some(stream.receive == ReceiveHalf::Open)
     }
 
     /// Tells the application of the streams that waited for the session, and what became of them.
