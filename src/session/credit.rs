@@ -119,21 +119,30 @@ impl Session {
         windows.data.give(released.data);
         windows.streams(Dir::Bi).give(released.bidi.into());
         windows.streams(Dir::Uni).give(released.uni.into());
-        if self.state != State::Open || !self.connect.is_sending() {
-            return;
+        self.tell_data_limit(asked == Some(FlowKind::DataBlocked));
+        for dir in [Dir::Bi, Dir::Uni] {
+            self.tell_stream_limit(dir, asked == Some(FlowKind::StreamsBlocked(dir)));
         }
-        let data = windows.data.update(asked == Some(FlowKind::DataBlocked));
-        let streams = [Dir::Bi, Dir::Uni].map(|dir| {
-            let is_asked = asked == Some(FlowKind::StreamsBlocked(dir));
-            (
-                FlowKind::MaxStreams(dir),
-                windows.streams(dir).update(is_asked),
-            )
-        });
-        self.send_limit(FlowKind::MaxData, data);
-        for (kind, limit) in streams {
-            self.send_limit(kind, limit);
+    }
+
+    pub(super) fn tell_data_limit(&mut self, is_asked: bool) {
+        let is_telling = self.is_telling();
+        if let Some(flow) = self.flow.as_mut().filter(|_| is_telling) {
+            let limit = flow.received.data.update(is_asked);
+            self.send_limit(FlowKind::MaxData, limit);
         }
+    }
+
+    fn tell_stream_limit(&mut self, dir: Dir, is_asked: bool) {
+        let is_telling = self.is_telling();
+        if let Some(flow) = self.flow.as_mut().filter(|_| is_telling) {
+            let limit = flow.received.streams(dir).update(is_asked);
+            self.send_limit(FlowKind::MaxStreams(dir), limit);
+        }
+    }
+
+    fn is_telling(&self) -> bool {
+        self.state == State::Open && self.connect.is_sending()
     }
 
     // ---- our use of the peer's

@@ -408,7 +408,7 @@ impl Session {
         record!(self, SessionStep::Consumed { len });
         if let Some(flow) = &mut self.flow {
             flow.received.data.give(len);
-            self.update_windows(None);
+            self.tell_data_limit(false);
         }
     }
 
