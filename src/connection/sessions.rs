@@ -11,7 +11,7 @@ use super::{
     handshake::{self, Answered, Head, Unreadable},
     outgoing::Outgoing,
     request_stream::{Frames, Item},
-    slot::{ConnectStream, Ending, Slot},
+    slot::{ConnectStream, Slot},
 };
 use crate::{
     Action, AnswerError, ConnectError, Dialect, Dir, Endpoint, Event, Http3Error, Priority,
@@ -495,7 +495,7 @@ impl Connection {
             Slot::Control(outgoing) | Slot::Grease(outgoing) => Some(outgoing),
             Slot::Request(request) => request.outgoing(),
             Slot::Connect(connect) => Some(&mut connect.outgoing),
-            Slot::Data(data) => data.outgoing.as_deref_mut(),
+            Slot::Data(data) => data.sending.as_mut().map(|sending| &mut sending.outgoing),
             Slot::Preamble(_) | Slot::PeerControl(_) | Slot::PeerEncoder | Slot::PeerDecoder(_) => {
                 None
             }
@@ -530,8 +530,7 @@ impl Connection {
             self.unwritten -= dropped;
         }
         if let Some(Slot::Data(data)) = self.slots.get_mut(stream) {
-            data.outgoing = None;
-            data.ending = Ending::None;
+            data.sending = None;
         }
         self.out.action(Action::Reset {
             stream,

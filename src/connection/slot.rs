@@ -38,7 +38,7 @@ pub(super) enum Slot {
     Data(DataStream),
 }
 
-const _: () = assert!(size_of::<Slot>() <= 40);
+const _: () = assert!(size_of::<Slot>() <= 32);
 
 impl Slot {
     #[inline]
@@ -144,9 +144,7 @@ pub(super) struct DataStream {
     pub(super) session: SessionId,
     /// Bytes of the peer's half that are no payload.
     pub(super) header_len: u8,
-    /// The header, or the FIN, on its way to QUIC.
-    pub(super) outgoing: Option<Box<Outgoing>>,
-    pub(super) ending: Ending,
+    pub(super) sending: Option<Box<Sending>>,
     pub(super) reading: Reading,
     /// Set while the session is not open.
     pub(super) parked: Option<Box<Parked>>,
@@ -163,13 +161,24 @@ pub(super) enum Reading {
     Over,
 }
 
+/// The header, or the FIN, on its way to QUIC.
+#[derive(Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
+pub(super) struct Sending {
+    pub(super) outgoing: Outgoing,
+    pub(super) ending: Ending,
+}
+
 /// What our half waits to do behind bytes that QUIC has not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "testing", derive(Hash))]
 pub(super) enum Ending {
+    #[default]
     None,
     Finish,
-    Reset { code: u32 },
+    Reset {
+        code: u32,
+    },
 }
 
 /// What reached a data stream before its session was open.
@@ -200,10 +209,17 @@ impl DataStream {
         Self {
             session,
             header_len,
-            outgoing: None,
-            ending: Ending::None,
+            sending: None,
             reading: Reading::On,
             parked: None,
+        }
+    }
+
+    /// What our half waits to do.
+    pub(super) fn ending(&self) -> Ending {
+        match &self.sending {
+            Some(sending) => sending.ending,
+            None => Ending::None,
         }
     }
 

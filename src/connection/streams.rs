@@ -167,7 +167,7 @@ impl Connection {
     pub(super) fn data_writable(&mut self, stream: StreamId) {
         let Some(Slot::Data(DataStream {
             session,
-            outgoing: None,
+            sending: None,
             ..
         })) = self.slots.get(stream)
         else {
@@ -182,12 +182,14 @@ impl Connection {
         let Some(Slot::Data(slot)) = self.slots.get_mut(stream) else {
             return;
         };
-        if !slot.outgoing.as_ref().is_some_and(|out| out.is_written()) {
+        let Some(sending) = slot
+            .sending
+            .take_if(|sending| sending.outgoing.is_written())
+        else {
             return;
-        }
-        slot.outgoing = None;
+        };
         let session = slot.session;
-        match std::mem::replace(&mut slot.ending, Ending::None) {
+        match sending.ending {
             Ending::None => self.data_writable(stream),
             Ending::Finish => {
                 self.with_session(session, |connect, _| connect.session.finish(stream));
@@ -242,8 +244,8 @@ impl Connection {
             self.buffered.remove_stream(parked.bytes.len());
             self.buffered.remove_orphan(slot.session, stream);
         }
-        if let Some(outgoing) = slot.outgoing {
-            self.unwritten -= outgoing.len();
+        if let Some(sending) = slot.sending {
+            self.unwritten -= sending.outgoing.len();
         }
         if slot.reading == Reading::Paused {
             self.with_session(slot.session, |connect, _| connect.session.resume_untimed());
@@ -281,7 +283,7 @@ impl Connection {
             return;
         }
         let mut slot = DataStream::new(session, 0);
-        slot.outgoing = Some(Box::default());
+        slot.sending = Some(Box::default());
         if dir == Dir::Uni {
             slot.reading = Reading::Over;
         }
@@ -300,8 +302,8 @@ impl Connection {
         let Some(Slot::Data(slot)) = self.slots.get(stream) else {
             return Err(SendError::StreamClosed);
         };
-        let (session, is_blocked) = (slot.session, slot.outgoing.is_some());
-        if slot.ending != Ending::None {
+        let (session, is_blocked) = (slot.session, slot.sending.is_some());
+        if slot.ending() != Ending::None {
             return Err(SendError::StreamClosed);
         }
         let Some(Slot::Connect(connect)) = self.slots.get_mut(session.connect_stream()) else {
@@ -317,8 +319,7 @@ impl Connection {
     pub(super) fn finish_stream(&mut self, stream: StreamId) -> Result<(), StreamClosed> {
         self.check_sending(stream)?;
         if let Some(Slot::Data(slot)) = self.slots.get_mut(stream) {
-            slot.ending = Ending::Finish;
-            slot.outgoing.get_or_insert_default();
+            slot.sending.get_or_insert_default().ending = Ending::Finish;
         }
         self.send(stream, Bytes::new(), true);
         Ok(())
@@ -328,7 +329,7 @@ impl Connection {
         let session = self.check_sending(stream).or_else(|closed| {
             // A FIN that QUIC has not taken can still be overtaken by a reset.
             match self.slots.get(stream) {
-                Some(Slot::Data(slot)) if slot.ending == Ending::Finish => Ok(slot.session),
+                Some(Slot::Data(slot)) if slot.ending() == Ending::Finish => Ok(slot.session),
                 _ => Err(closed),
             }
         })?;
@@ -336,7 +337,7 @@ impl Connection {
         let header_is_pending = self.outgoing(stream).is_some_and(|out| out.len() > 0);
         if header_is_pending {
             if let Some(Slot::Data(slot)) = self.slots.get_mut(stream) {
-                slot.ending = Ending::Reset { code };
+                slot.sending.get_or_insert_default().ending = Ending::Reset { code };
             }
             return Ok(());
         }
@@ -360,7 +361,7 @@ impl Connection {
         };
         let connect = self.connect_stream(slot.session).ok_or(StreamClosed)?;
         match connect.session.is_sending_on(stream) {
-            true if slot.ending == Ending::None => Ok(slot.session),
+            true if slot.ending() == Ending::None => Ok(slot.session),
             true | false => Err(StreamClosed),
         }
     }
