@@ -328,13 +328,13 @@ impl Session {
         self.flow.is_none() && self.hears(now)
     }
 
-    /// The peer sent something. A connection's clock never goes back.
+    /// The peer of a session that is open sent something. A connection's clock never goes back.
     #[inline]
     fn note_activity(&mut self, now: Instant) {
         self.now = now;
         self.last_activity = now;
-        if self.awake_since.is_none() {
-            self.awake_since = Some(now);
+        if self.awake_or_due.is_none() {
+            self.awake_or_due = Some(now);
         }
     }
 
@@ -381,7 +381,7 @@ impl Session {
         if self.poll_timeout().is_none_or(|due| due > self.now) {
             return;
         }
-        self.deadline = None;
+        self.awake_or_due = None;
         match self.state {
             State::Requested => self.apply(Fact::RequestOverdue),
             State::Open => self.apply(Fact::Inactive),
