@@ -130,7 +130,7 @@ impl Session {
 
     fn capsule_rules(&self) -> capsule::Rules {
         capsule::Rules {
-            flow_control: self.flow.is_some(),
+            flow_control: self.streams.flow.is_some(),
             stream_data_prohibited: self.dialect.prohibits_stream_data_capsules(),
             datagram_limit: match self.state {
                 State::Open => self.config.limits.datagram_capsule,
@@ -271,7 +271,7 @@ impl Session {
     /// Whether the stream is over with it; `None` when it did not receive any more.
     fn stream_data(&mut self, stream: StreamId, len: u64, fin: bool) -> Option<bool> {
         // Where bytes are counted, that comes first: one too many ends the session, and the stream.
-        let is_counted = self.flow.is_some();
+        let is_counted = self.streams.flow.is_some();
         let is_over = self.streams.receive(stream, len, fin && !is_counted)?;
         if len > 0 || fin {
             self.last_activity = self.now;
@@ -325,7 +325,7 @@ impl Session {
     /// for flow control, which has to count it.
     #[inline]
     pub(crate) fn hears_uncounted(&mut self, now: Instant) -> bool {
-        self.flow.is_none() && self.hears(now)
+        self.streams.flow.is_none() && self.hears(now)
     }
 
     /// The peer of a session that is open sent something. A connection's clock never goes back.

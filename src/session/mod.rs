@@ -172,8 +172,6 @@ pub struct Session {
     /// Our own WT_DRAIN_SESSION.
     drain: Once,
     streams: Streams,
-    /// `None`: there is no flow control.
-    flow: Option<Box<Flow>>,
     /// What came before the answer.
     early: Option<Box<Early>>,
     /// An open was refused: `StreamsAvailable` is owed.
@@ -242,12 +240,11 @@ impl Session {
         let has_flow = terms.dialect.has_flow_control();
         let ours = config.flow_control.filter(FlowControl::is_declared);
         let theirs = terms.peer_flow_control.filter(|_| has_flow);
-        let flow = ours.zip(theirs);
+        let flow = ours.zip(theirs).map(|(ours, theirs)| {
+            let stream_window = terms.transport.stream_receive_window;
+            Box::new(Flow::new(ours, theirs, stream_window))
+        });
         Self {
-            flow: flow.map(|(ours, theirs)| {
-                let stream_window = terms.transport.stream_receive_window;
-                Box::new(Flow::new(ours, theirs, stream_window))
-            }),
             id,
             side,
             dialect: terms.dialect,
@@ -259,7 +256,7 @@ impl Session {
             capsules: None,
             draining: Once::Unsaid,
             drain: Once::Unsaid,
-            streams: Streams::default(),
+            streams: Streams::new(flow),
             early: None,
             refused_bi: false,
             refused_uni: false,
@@ -404,7 +401,7 @@ impl Session {
     /// not to be counted: the session does so itself.
     pub fn consumed(&mut self, len: u64) {
         record!(self, SessionStep::Consumed { len });
-        if let Some(flow) = &mut self.flow {
+        if let Some(flow) = &mut self.streams.flow {
             flow.received.data.give(len);
             self.tell_data_limit(false);
         }
