@@ -7,7 +7,7 @@ use super::{
     Connection, Phase,
     control::{CONTROL, PUSH, QPACK_DECODER, QPACK_ENCODER},
     parking::Destination,
-    slot::{DataStream, Preamble, RequestPhase, Slot},
+    slot::{DataStream, Preamble, Reading, RequestPhase, Slot},
 };
 use crate::{
     Action, ConnectionLost, Dir, Event, Http3Error, Input, SessionId, Side, StreamId, Support,
@@ -77,7 +77,7 @@ impl Connection {
         }
         // Nearly all that comes is payload of streams that are known.
         match self.slots.get(stream) {
-            Some(Slot::Data(slot)) if slot.parked.is_none() => {
+            Some(Slot::Data(slot)) if slot.is_receiving() => {
                 self.payload(slot.session, stream, data, fin);
             }
             _ => self.data_elsewhere(stream, data, fin),
@@ -271,11 +271,8 @@ impl Connection {
     }
 
     #[inline]
-    pub(super) fn data_is_wanted(&self, stream: StreamId, slot: &DataStream) -> bool {
-        slot.parked.is_none()
-            && !slot.paused
-            && !self.held_back
-            && self.is_receiving_on(slot.session, stream)
+    pub(super) fn data_is_wanted(&self, slot: &DataStream) -> bool {
+        slot.parked.is_none() && slot.reading == Reading::On && !self.held_back
     }
 
     #[inline(never)]
@@ -297,7 +294,7 @@ impl Connection {
             Slot::Connect(connect) => {
                 connect.session.is_receiving() && connect.session.held_body() < body
             }
-            Slot::Data(data) => self.data_is_wanted(stream, data),
+            Slot::Data(data) => self.data_is_wanted(data),
         }
     }
 

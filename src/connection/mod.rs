@@ -394,7 +394,7 @@ impl Connection {
     pub fn wants(&self, stream: StreamId) -> bool {
         // Asked of data streams before each read.
         match self.slots.get(stream) {
-            Some(Slot::Data(slot)) => self.data_is_wanted(stream, slot),
+            Some(Slot::Data(slot)) => self.data_is_wanted(slot),
             slot => self.is_wanted_elsewhere(stream, slot),
         }
     }

@@ -63,7 +63,7 @@ impl Connection {
             return self.fail(Http3Error::Id);
         };
         // Nothing can happen to it any more, so nobody need know it: messages often come so.
-        if fin && stream.dir() == Dir::Uni && self.hears_whole(session) {
+        if fin && stream.dir() == Dir::Uni && self.hears_uncounted(session) {
             self.out.event(Event::StreamOpened { session, stream });
             self.out.event(Event::StreamData {
                 session,
@@ -95,15 +95,6 @@ impl Connection {
             self.data_stopped(stream, code);
         }
         self.data(stream, data, fin);
-    }
-
-    /// A stream of the peer's alone came whole: whether the application is to have it. False changes
-    /// nothing.
-    fn hears_whole(&mut self, session: SessionId) -> bool {
-        match (self.slots.get_mut(session.connect_stream()), self.now) {
-            (Some(Slot::Connect(connect)), Some(now)) => connect.session.hears_whole(now),
-            _ => false,
-        }
     }
 
     /// A stream of a session that is open: whether the application is to hear of it, and has. `None`: the
@@ -153,7 +144,7 @@ impl Connection {
         if is_told == Some(true) {
             self.out.event(Event::StreamOpened { session, stream });
         } else {
-            self.drop_data_if_over(stream);
+            self.end_if_over(stream);
         }
     }
 
@@ -318,7 +309,7 @@ impl Connection {
         if self.is_receiving_on(session, stream) {
             self.out.action(Action::Read { stream });
         }
-        self.drop_data_if_over(stream);
+        self.end_if_over(stream);
     }
 
     pub(super) fn data_expired(&mut self, stream: StreamId) {

@@ -11,7 +11,7 @@ use super::{
     handshake::{self, Answered, Head, Unreadable},
     outgoing::Outgoing,
     request_stream::{Frames, Item},
-    slot::{ConnectStream, Ending, Slot},
+    slot::{ConnectStream, Slot},
 };
 use crate::{
     Action, AnswerError, ConnectError, Dialect, Dir, Endpoint, Event, Http3Error, Priority,
@@ -101,7 +101,7 @@ impl Connection {
                 code,
             }),
             // The FIN went before it: a stream's half is over when QUIC has taken that.
-            session::Action::Finish { stream } => self.drop_data_if_over(stream),
+            session::Action::Finish { stream } => self.end_if_over(stream),
             session::Action::Reset {
                 stream,
                 code,
@@ -110,11 +110,11 @@ impl Connection {
                 let header_is_written = self.outgoing(stream).is_none_or(|out| out.len() == 0);
                 let reliable_size = if header_is_written { reliable_size } else { 0 };
                 self.reset_half(stream, code, reliable_size);
-                self.drop_data_if_over(stream);
+                self.end_if_over(stream);
             }
             session::Action::StopSending { stream, code } => {
                 self.out.action(Action::StopSending { stream, code });
-                self.drop_data_if_over(stream);
+                self.end_if_over(stream);
             }
         }
     }
@@ -145,7 +145,7 @@ impl Connection {
                     stream,
                     code,
                 });
-                return self.drop_data_if_over(stream);
+                return self.end_if_over(stream);
             }
             session::Event::StreamStopped { stream, code } => Event::StreamStopped {
                 session,
@@ -495,7 +495,7 @@ impl Connection {
             Slot::Control(outgoing) | Slot::Grease(outgoing) => Some(outgoing),
             Slot::Request(request) => request.outgoing(),
             Slot::Connect(connect) => Some(&mut connect.outgoing),
-            Slot::Data(data) => data.outgoing.as_deref_mut(),
+            Slot::Data(data) => data.sending.as_mut().map(|sending| &mut sending.outgoing),
             Slot::Preamble(_) | Slot::PeerControl(_) | Slot::PeerEncoder | Slot::PeerDecoder(_) => {
                 None
             }
@@ -530,8 +530,7 @@ impl Connection {
             self.unwritten -= dropped;
         }
         if let Some(Slot::Data(data)) = self.slots.get_mut(stream) {
-            data.outgoing = None;
-            data.ending = Ending::None;
+            data.sending = None;
         }
         self.out.action(Action::Reset {
             stream,

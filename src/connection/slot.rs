@@ -38,7 +38,7 @@ pub(super) enum Slot {
     Data(DataStream),
 }
 
-const _: () = assert!(size_of::<Slot>() <= 40);
+const _: () = assert!(size_of::<Slot>() <= 32);
 
 impl Slot {
     #[inline]
@@ -152,22 +152,41 @@ pub(super) struct DataStream {
     pub(super) session: SessionId,
     /// Bytes of the peer's half that are no payload.
     pub(super) header_len: u8,
-    /// The header, or the FIN, on its way to QUIC.
-    pub(super) outgoing: Option<Box<Outgoing>>,
-    pub(super) ending: Ending,
-    /// The application does not read.
-    pub(super) paused: bool,
+    pub(super) sending: Option<Box<Sending>>,
+    pub(super) reading: Reading,
     /// Set while the session is not open.
     pub(super) parked: Option<Box<Parked>>,
 }
 
-/// What our half waits to do behind bytes that QUIC has not taken.
+/// Whether the peer's half may bring anything that the application is to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "testing", derive(Hash))]
+pub(super) enum Reading {
+    On,
+    /// The application does not read.
+    Paused,
+    /// It ended, or we have stopped it, or there is none.
+    Over,
+}
+
+/// The header, or the FIN, on its way to QUIC.
+#[derive(Debug, Default)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
+pub(super) struct Sending {
+    pub(super) outgoing: Outgoing,
+    pub(super) ending: Ending,
+}
+
+/// What our half waits to do behind bytes that QUIC has not taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "testing", derive(Hash))]
 pub(super) enum Ending {
+    #[default]
     None,
     Finish,
-    Reset { code: u32 },
+    Reset {
+        code: u32,
+    },
 }
 
 /// What reached a data stream before its session was open.
@@ -198,11 +217,24 @@ impl DataStream {
         Self {
             session,
             header_len,
-            outgoing: None,
-            ending: Ending::None,
-            paused: false,
+            sending: None,
+            reading: Reading::On,
             parked: None,
         }
+    }
+
+    /// What our half waits to do.
+    pub(super) fn ending(&self) -> Ending {
+        match &self.sending {
+            Some(sending) => sending.ending,
+            None => Ending::None,
+        }
+    }
+
+    /// Payload that comes now is for the application, at once.
+    #[inline]
+    pub(super) fn is_receiving(&self) -> bool {
+        self.parked.is_none() && self.reading != Reading::Over
     }
 }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::{
     Connection,
-    slot::{DataStream, Ending, Reset, Slot},
+    slot::{DataStream, Ending, Reading, Reset, Slot},
 };
 use crate::{
     Action, Dir, Event, Http3Error, OpenError, SendError, SessionId, StreamClosed, StreamId,
@@ -46,24 +46,31 @@ impl Connection {
         };
         let session = slot.session;
         if slot.parked.is_none() || self.park_if_receiving(session, stream, &data, fin) {
-            self.payload(session, stream, data, fin);
+            self.payload_in_full(session, stream, data, fin);
         }
     }
 
-    /// The same, once it is settled that it is not to be parked.
+    /// The same of a stream that [is receiving](DataStream::is_receiving).
     #[inline]
     pub(super) fn payload(&mut self, session: SessionId, stream: StreamId, data: Bytes, fin: bool) {
-        let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
-        let connect = self.slots.get_mut(session.connect_stream());
-        let is_over = match (connect, self.now) {
-            (Some(Slot::Connect(connect)), Some(now)) => {
-                connect.session.takes(now, stream, len, fin)
-            }
-            _ => None,
-        };
-        match is_over {
-            Some(is_over) => self.tell_payload(session, stream, data, fin, is_over),
-            None => self.payload_in_full(session, stream, data, fin),
+        if fin || !self.hears_uncounted(session) {
+            return self.payload_in_full(session, stream, data, fin);
+        }
+        self.out.event(Event::StreamData {
+            session,
+            stream,
+            data,
+            fin,
+        });
+    }
+
+    /// Payload of which only that it came matters: whether the application is to have it. False changes
+    /// nothing.
+    #[inline]
+    pub(super) fn hears_uncounted(&mut self, session: SessionId) -> bool {
+        match (self.slots.get_mut(session.connect_stream()), self.now) {
+            (Some(Slot::Connect(connect)), Some(now)) => connect.session.hears_uncounted(now),
+            _ => false,
         }
     }
 
@@ -74,30 +81,20 @@ impl Connection {
             connect.session.receive(now, stream, len, fin)
         });
         match is_over.flatten() {
-            Some(is_over) => self.tell_payload(session, stream, data, fin, is_over),
-            None => self.drop_data_if_over(stream),
-        }
-    }
-
-    #[inline]
-    fn tell_payload(
-        &mut self,
-        session: SessionId,
-        stream: StreamId,
-        data: Bytes,
-        fin: bool,
-        is_over: bool,
-    ) {
-        self.out.event(Event::StreamData {
-            session,
-            stream,
-            data,
-            fin,
-        });
-        if is_over {
-            self.remove_data(stream);
-        } else if fin {
-            self.drop_data_if_over(stream);
+            Some(is_over) => {
+                self.out.event(Event::StreamData {
+                    session,
+                    stream,
+                    data,
+                    fin,
+                });
+                if is_over {
+                    self.remove_data(stream);
+                } else if fin {
+                    self.end_if_over(stream);
+                }
+            }
+            None => self.end_if_over(stream),
         }
     }
 
@@ -119,7 +116,6 @@ impl Connection {
         is_receiving && self.park_bytes(stream, data, fin)
     }
 
-    #[inline]
     pub(super) fn is_receiving_on(&self, session: SessionId, stream: StreamId) -> bool {
         self.connect_stream(session)
             .is_some_and(|connect| connect.session.is_receiving_on(stream))
@@ -149,7 +145,7 @@ impl Connection {
             };
             connect.session.handle(now, input);
         });
-        self.drop_data_if_over(stream);
+        self.end_if_over(stream);
     }
 
     pub(super) fn data_stopped(&mut self, stream: StreamId, code: u64) {
@@ -165,13 +161,13 @@ impl Connection {
             let input = session::Input::StreamStopped { stream, code };
             connect.session.handle(now, input);
         });
-        self.drop_data_if_over(stream);
+        self.end_if_over(stream);
     }
 
     pub(super) fn data_writable(&mut self, stream: StreamId) {
         let Some(Slot::Data(DataStream {
             session,
-            outgoing: None,
+            sending: None,
             ..
         })) = self.slots.get(stream)
         else {
@@ -186,12 +182,14 @@ impl Connection {
         let Some(Slot::Data(slot)) = self.slots.get_mut(stream) else {
             return;
         };
-        if !slot.outgoing.as_ref().is_some_and(|out| out.is_written()) {
+        let Some(sending) = slot
+            .sending
+            .take_if(|sending| sending.outgoing.is_written())
+        else {
             return;
-        }
-        slot.outgoing = None;
+        };
         let session = slot.session;
-        match std::mem::replace(&mut slot.ending, Ending::None) {
+        match sending.ending {
             Ending::None => self.data_writable(stream),
             Ending::Finish => {
                 self.with_session(session, |connect, _| connect.session.finish(stream));
@@ -202,21 +200,35 @@ impl Connection {
         }
     }
 
-    /// Drops the slot of a stream that its session no longer knows.
-    pub(super) fn drop_data_if_over(&mut self, stream: StreamId) {
+    /// Notes that the session expects nothing more of the peer's half, and drops the slot of a stream
+    /// that it no longer knows. To be called whenever either may have come about.
+    pub(super) fn end_if_over(&mut self, stream: StreamId) {
         let Some(Slot::Data(slot)) = self.slots.get(stream) else {
             return;
         };
         let session = slot.session;
         let orphan = slot.parked.as_ref().is_some_and(|parked| !parked.known);
-        let known = self
+        if orphan {
+            return;
+        }
+        let receives = self
             .connect_stream(session)
-            .is_some_and(|connect| connect.session.has_stream(stream));
-        if !orphan && !known {
-            self.remove_data(stream);
-        } else if slot.paused && !self.is_receiving_on(session, stream) {
+            .and_then(|connect| connect.session.receives(stream));
+        match receives {
+            Some(true) => {}
+            Some(false) => self.end_reading(stream),
+            None => self.remove_data(stream),
+        }
+    }
+
+    fn end_reading(&mut self, stream: StreamId) {
+        let Some(Slot::Data(slot)) = self.slots.get_mut(stream) else {
+            return;
+        };
+        let session = slot.session;
+        if std::mem::replace(&mut slot.reading, Reading::Over) == Reading::Paused {
             // Nothing is held back any more.
-            self.set_paused(stream, false);
+            self.with_session(session, |connect, _| connect.session.resume_untimed());
         }
     }
 
@@ -232,10 +244,10 @@ impl Connection {
             self.buffered.remove_stream(parked.bytes.len());
             self.buffered.remove_orphan(slot.session, stream);
         }
-        if let Some(outgoing) = slot.outgoing {
-            self.unwritten -= outgoing.len();
+        if let Some(sending) = slot.sending {
+            self.unwritten -= sending.outgoing.len();
         }
-        if slot.paused {
+        if slot.reading == Reading::Paused {
             self.with_session(slot.session, |connect, _| connect.session.resume_untimed());
         }
     }
@@ -271,7 +283,10 @@ impl Connection {
             return;
         }
         let mut slot = DataStream::new(session, 0);
-        slot.outgoing = Some(Box::default());
+        slot.sending = Some(Box::default());
+        if dir == Dir::Uni {
+            slot.reading = Reading::Over;
+        }
         self.slots.insert(stream, Slot::Data(slot));
         let header = self.with_session(session, |connect, _| {
             let permit = connect.session.open_stream(dir).ok()?;
@@ -287,8 +302,8 @@ impl Connection {
         let Some(Slot::Data(slot)) = self.slots.get(stream) else {
             return Err(SendError::StreamClosed);
         };
-        let (session, is_blocked) = (slot.session, slot.outgoing.is_some());
-        if slot.ending != Ending::None {
+        let (session, is_blocked) = (slot.session, slot.sending.is_some());
+        if slot.ending() != Ending::None {
             return Err(SendError::StreamClosed);
         }
         let Some(Slot::Connect(connect)) = self.slots.get_mut(session.connect_stream()) else {
@@ -304,8 +319,7 @@ impl Connection {
     pub(super) fn finish_stream(&mut self, stream: StreamId) -> Result<(), StreamClosed> {
         self.check_sending(stream)?;
         if let Some(Slot::Data(slot)) = self.slots.get_mut(stream) {
-            slot.ending = Ending::Finish;
-            slot.outgoing.get_or_insert_default();
+            slot.sending.get_or_insert_default().ending = Ending::Finish;
         }
         self.send(stream, Bytes::new(), true);
         Ok(())
@@ -315,7 +329,7 @@ impl Connection {
         let session = self.check_sending(stream).or_else(|closed| {
             // A FIN that QUIC has not taken can still be overtaken by a reset.
             match self.slots.get(stream) {
-                Some(Slot::Data(slot)) if slot.ending == Ending::Finish => Ok(slot.session),
+                Some(Slot::Data(slot)) if slot.ending() == Ending::Finish => Ok(slot.session),
                 _ => Err(closed),
             }
         })?;
@@ -323,7 +337,7 @@ impl Connection {
         let header_is_pending = self.outgoing(stream).is_some_and(|out| out.len() > 0);
         if header_is_pending {
             if let Some(Slot::Data(slot)) = self.slots.get_mut(stream) {
-                slot.ending = Ending::Reset { code };
+                slot.sending.get_or_insert_default().ending = Ending::Reset { code };
             }
             return Ok(());
         }
@@ -347,7 +361,7 @@ impl Connection {
         };
         let connect = self.connect_stream(slot.session).ok_or(StreamClosed)?;
         match connect.session.is_sending_on(stream) {
-            true if slot.ending == Ending::None => Ok(slot.session),
+            true if slot.ending() == Ending::None => Ok(slot.session),
             true | false => Err(StreamClosed),
         }
     }
@@ -357,11 +371,15 @@ impl Connection {
             return;
         };
         let session = slot.session;
-        if slot.paused == paused || (paused && !self.is_receiving_on(session, stream)) {
+        let (before, after) = match paused {
+            true => (Reading::On, Reading::Paused),
+            false => (Reading::Paused, Reading::On),
+        };
+        if slot.reading != before || (paused && !self.is_receiving_on(session, stream)) {
             return;
         }
         if let Some(Slot::Data(slot)) = self.slots.get_mut(stream) {
-            slot.paused = paused;
+            slot.reading = after;
         }
         self.with_session(session, |connect, _| {
             if paused {

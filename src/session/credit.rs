@@ -5,7 +5,6 @@ use super::{
     Action, Event, Session,
     flow::Flow,
     state::{Fact, State},
-    streams::Released,
 };
 use crate::{
     Dir, SendError, StreamId, Violation,
@@ -14,7 +13,7 @@ use crate::{
 
 impl Session {
     pub(crate) fn has_flow_control(&self) -> bool {
-        self.flow.is_some()
+        self.streams.flow.is_some()
     }
 
     // ---- the peer's use of our limits
@@ -24,7 +23,7 @@ impl Session {
     /// False when that was one too many, and the session is over.
     pub(super) fn count_stream(&mut self, dir: Dir) -> bool {
         let fits = |flow: &mut Box<Flow>| flow.received.streams(dir).take(1);
-        if !self.flow.as_mut().is_none_or(fits) {
+        if !self.streams.flow.as_mut().is_none_or(fits) {
             // §5.6.2: "If an endpoint receives an incoming stream for a session that would exceed
             // the advertised Maximum Streams value, it MUST close the WebTransport session with a
             // WT_FLOW_CONTROL_ERROR error code."
@@ -37,7 +36,7 @@ impl Session {
     /// Payload came on a stream that still receives.
     pub(super) fn count_data(&mut self, len: u64) {
         let fits = |flow: &mut Box<Flow>| flow.received.data.take(len);
-        if !self.flow.as_mut().is_none_or(fits) {
+        if !self.streams.flow.as_mut().is_none_or(fits) {
             // §5.6.4: "If an endpoint receives Stream Body data in excess of this limit, it MUST
             // close the WebTransport session with a WT_FLOW_CONTROL_ERROR error code."
             self.apply(Fact::Violated(Violation::TooMuchData));
@@ -55,7 +54,7 @@ impl Session {
         let unseen = payload.saturating_sub(received);
         self.streams.receive(stream, unseen, false);
         self.count_data(unseen);
-        if let Some(flow) = &mut self.flow {
+        if let Some(flow) = &mut self.streams.flow {
             flow.received.data.give(unseen);
         }
     }
@@ -67,7 +66,7 @@ impl Session {
                 return;
             }
             self.release_unseen();
-            if let Some(flow) = &mut self.flow {
+            if let Some(flow) = &mut self.streams.flow {
                 flow.received.streams(dir).give(1);
             }
         }
@@ -77,7 +76,7 @@ impl Session {
     /// A stream ended that may have been this session's: if it was, the peer has counted it.
     pub(crate) fn forgive_nameless(&mut self, dir: Dir) {
         self.release_lost();
-        if let Some(flow) = &mut self.flow {
+        if let Some(flow) = &mut self.streams.flow {
             let window = flow.received.streams(dir);
             window.give(window.unused().min(1));
         }
@@ -87,7 +86,7 @@ impl Session {
     /// We read no more of a stream that the peer goes on sending until it hears of that: not more
     /// than QUIC lets it send ahead of the reader. To give too little would get the session stuck.
     pub(super) fn release_unseen(&mut self) {
-        if let Some(flow) = &mut self.flow {
+        if let Some(flow) = &mut self.streams.flow {
             flow.received.data.give(flow.stream_window);
         }
     }
@@ -95,7 +94,7 @@ impl Session {
     /// The peer ended a stream, and nobody knows how much it had sent: not more than QUIC let it, nor
     /// than the limit has left. Without a bound of its own the limit would double with each reset.
     fn release_lost(&mut self) {
-        if let Some(flow) = &mut self.flow {
+        if let Some(flow) = &mut self.streams.flow {
             let data = &mut flow.received.data;
             data.give(flow.stream_window.min(data.lost()));
         }
@@ -103,37 +102,34 @@ impl Session {
 
     /// Tells the peer of limits that have moved on. `asked`: of the one that is in its way, also of a
     /// little.
-    #[inline]
     pub(super) fn update_windows(&mut self, asked: Option<FlowKind>) {
-        let released = self.streams.take_released();
-        if self.flow.is_some() {
-            self.move_windows(released, asked);
+        if !self.has_flow_control() {
+            return;
+        }
+        self.tell_data_limit(asked == Some(FlowKind::DataBlocked));
+        for dir in [Dir::Bi, Dir::Uni] {
+            self.tell_stream_limit(dir, asked == Some(FlowKind::StreamsBlocked(dir)));
         }
     }
 
-    fn move_windows(&mut self, released: Released, asked: Option<FlowKind>) {
-        let Some(flow) = &mut self.flow else {
-            return;
-        };
-        let windows = &mut flow.received;
-        windows.data.give(released.data);
-        windows.streams(Dir::Bi).give(released.bidi.into());
-        windows.streams(Dir::Uni).give(released.uni.into());
-        if self.state != State::Open || !self.connect.is_sending() {
-            return;
+    pub(super) fn tell_data_limit(&mut self, is_asked: bool) {
+        let is_telling = self.is_telling();
+        if let Some(flow) = self.streams.flow.as_mut().filter(|_| is_telling) {
+            let limit = flow.received.data.update(is_asked);
+            self.send_limit(FlowKind::MaxData, limit);
         }
-        let data = windows.data.update(asked == Some(FlowKind::DataBlocked));
-        let streams = [Dir::Bi, Dir::Uni].map(|dir| {
-            let is_asked = asked == Some(FlowKind::StreamsBlocked(dir));
-            (
-                FlowKind::MaxStreams(dir),
-                windows.streams(dir).update(is_asked),
-            )
-        });
-        self.send_limit(FlowKind::MaxData, data);
-        for (kind, limit) in streams {
-            self.send_limit(kind, limit);
+    }
+
+    fn tell_stream_limit(&mut self, dir: Dir, is_asked: bool) {
+        let is_telling = self.is_telling();
+        if let Some(flow) = self.streams.flow.as_mut().filter(|_| is_telling) {
+            let limit = flow.received.streams(dir).update(is_asked);
+            self.send_limit(FlowKind::MaxStreams(dir), limit);
         }
+    }
+
+    fn is_telling(&self) -> bool {
+        self.state == State::Open && self.connect.is_sending()
     }
 
     // ---- our use of the peer's
@@ -158,7 +154,7 @@ impl Session {
 
     /// What may be sent now; `None`: there is no limit. 0 is complained of.
     fn sendable(&mut self) -> Option<u64> {
-        let allowance = &mut self.flow.as_mut()?.sent.data;
+        let allowance = &mut self.streams.flow.as_mut()?.sent.data;
         let left = allowance.left();
         if left == 0 {
             let limit = allowance.complain();
@@ -168,7 +164,7 @@ impl Session {
     }
 
     pub(super) fn spent(&mut self, len: usize) {
-        if let Some(flow) = &mut self.flow {
+        if let Some(flow) = &mut self.streams.flow {
             let len = u64::try_from(len).unwrap_or(u64::MAX);
             flow.sent.data.take(len);
         }
@@ -176,7 +172,7 @@ impl Session {
 
     /// Whether the peer's limit leaves room for a stream; if not, it is complained of.
     pub(super) fn can_open(&mut self, dir: Dir) -> bool {
-        let Some(flow) = &mut self.flow else {
+        let Some(flow) = &mut self.streams.flow else {
             return true;
         };
         let allowance = flow.sent.streams(dir);
@@ -189,7 +185,7 @@ impl Session {
     }
 
     pub(super) fn opened(&mut self, dir: Dir) {
-        if let Some(flow) = &mut self.flow {
+        if let Some(flow) = &mut self.streams.flow {
             flow.sent.streams(dir).take(1);
         }
     }
@@ -197,7 +193,12 @@ impl Session {
     /// A flow control capsule, where there is flow control.
     pub(super) fn flow_capsule(&mut self, kind: FlowKind, value: u64) {
         let may_repeat = self.dialect.limits_may_repeat();
-        let Some(flow) = self.flow.as_mut().filter(|_| self.state == State::Open) else {
+        let Some(flow) = self
+            .streams
+            .flow
+            .as_mut()
+            .filter(|_| self.state == State::Open)
+        else {
             return;
         };
         let raised = match kind {

@@ -42,7 +42,7 @@ impl Session {
                 code,
                 final_size,
             } => {
-                if self.streams.is_receiving(stream) {
+                if self.streams.receives(stream) == Some(true) {
                     self.last_activity = self.now;
                     self.count_reset(stream, final_size);
                     self.streams.reset_by_peer(stream, code, &mut self.out);
@@ -130,7 +130,7 @@ impl Session {
 
     fn capsule_rules(&self) -> capsule::Rules {
         capsule::Rules {
-            flow_control: self.flow.is_some(),
+            flow_control: self.streams.flow.is_some(),
             stream_data_prohibited: self.dialect.prohibits_stream_data_capsules(),
             datagram_limit: match self.state {
                 State::Open => self.config.limits.datagram_capsule,
@@ -271,7 +271,7 @@ impl Session {
     /// Whether the stream is over with it; `None` when it did not receive any more.
     fn stream_data(&mut self, stream: StreamId, len: u64, fin: bool) -> Option<bool> {
         // Where bytes are counted, that comes first: one too many ends the session, and the stream.
-        let is_counted = self.flow.is_some();
+        let is_counted = self.streams.flow.is_some();
         let is_over = self.streams.receive(stream, len, fin && !is_counted)?;
         if len > 0 || fin {
             self.last_activity = self.now;
@@ -311,26 +311,6 @@ impl Session {
         is_over.filter(|_| self.state == State::Open)
     }
 
-    /// The same where nothing but its count can follow. `None` changes nothing.
-    #[inline]
-    pub(crate) fn takes(
-        &mut self,
-        now: Instant,
-        stream: StreamId,
-        len: u64,
-        fin: bool,
-    ) -> Option<bool> {
-        if self.state != State::Open || self.flow.is_some() {
-            return None;
-        }
-        let is_over = self.streams.receive(stream, len, fin)?;
-        if is_over {
-            self.streams.take_released();
-        }
-        self.note_activity(now);
-        Some(is_over)
-    }
-
     /// A datagram: whether the application is to have it. False changes nothing.
     #[inline]
     pub(crate) fn hears(&mut self, now: Instant) -> bool {
@@ -341,19 +321,20 @@ impl Session {
         is_open
     }
 
-    /// A stream of the peer's alone that came whole: whether the application is to have it. Without
-    /// flow control it need not be counted. False changes nothing.
-    pub(crate) fn hears_whole(&mut self, now: Instant) -> bool {
-        self.flow.is_none() && self.hears(now)
+    /// Payload of a stream that goes on, or that came whole and is to be known to nobody: the same, but
+    /// for flow control, which has to count it.
+    #[inline]
+    pub(crate) fn hears_uncounted(&mut self, now: Instant) -> bool {
+        self.streams.flow.is_none() && self.hears(now)
     }
 
-    /// The peer sent something. A connection's clock never goes back.
+    /// The peer of a session that is open sent something. A connection's clock never goes back.
     #[inline]
     fn note_activity(&mut self, now: Instant) {
         self.now = now;
         self.last_activity = now;
-        if self.awake_since.is_none() {
-            self.awake_since = Some(now);
+        if self.awake_or_due.is_none() {
+            self.awake_or_due = Some(now);
         }
     }
 
@@ -400,7 +381,7 @@ impl Session {
         if self.poll_timeout().is_none_or(|due| due > self.now) {
             return;
         }
-        self.deadline = None;
+        self.awake_or_due = None;
         match self.state {
             State::Requested => self.apply(Fact::RequestOverdue),
             State::Open => self.apply(Fact::Inactive),

@@ -33,8 +33,7 @@ impl Session {
 
     fn become_open(&mut self) {
         self.state = State::Open;
-        self.deadline = None;
-        self.awake_since = Some(self.now);
+        self.awake_or_due = Some(self.now);
         self.out.event(Event::Opened);
         self.body = Body::Capsules;
         let held = match &mut self.early {
@@ -79,7 +78,7 @@ impl Session {
 
     fn become_stopped(&mut self) {
         self.state = State::Stopped;
-        self.deadline = after(self.now, Some(self.config.deadlines.stop_grace));
+        self.awake_or_due = after(self.now, Some(self.config.deadlines.stop_grace));
         if self.connect.is_sending() {
             self.connect
                 .reset(error_code::WT_SESSION_GONE, &mut self.out);
@@ -120,7 +119,7 @@ impl Session {
             // Nothing on the stream was read as capsules, and nothing will be.
             self.body = Body::Absorbed;
         }
-        self.deadline = after(self.now, Some(self.config.deadlines.linger));
+        self.awake_or_due = after(self.now, Some(self.config.deadlines.linger));
         self.out.event(Event::Closed { reason });
     }
 

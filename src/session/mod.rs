@@ -172,8 +172,6 @@ pub struct Session {
     /// Our own WT_DRAIN_SESSION.
     drain: Once,
     streams: Streams,
-    /// `None`: there is no flow control.
-    flow: Option<Box<Flow>>,
     /// What came before the answer.
     early: Option<Box<Early>>,
     /// An open was refused: `StreamsAvailable` is owed.
@@ -182,13 +180,12 @@ pub struct Session {
     /// The latest time that a caller told.
     now: Instant,
     last_activity: Instant,
-    /// When reads were last held back, or the session opened: inactivity counts from here at the
-    /// earliest. `None`: from the next time that is told.
-    awake_since: Option<Instant>,
     /// How many hold reads back.
     paused: u32,
-    /// Of the request, the grace or the linger, by state. Inactivity is worked out when asked.
-    deadline: Option<Instant>,
+    /// While the session is open: when reads were last held back, or it opened. Inactivity counts from
+    /// here at the earliest; `None`: from the next time that is told. Otherwise the deadline of the
+    /// request, the grace or the linger, by state.
+    awake_or_due: Option<Instant>,
     /// `None`: nothing was absorbed.
     stats: Option<Box<Stats>>,
     out: Outbox,
@@ -239,16 +236,15 @@ impl Session {
     /// The CONNECT was sent (client) or received (server); it is not answered yet.
     #[must_use]
     pub fn new(now: Instant, side: Side, id: SessionId, terms: Terms, config: Arc<Config>) -> Self {
-        let deadline = after(now, config.deadlines.request);
+        let due = after(now, config.deadlines.request);
         let has_flow = terms.dialect.has_flow_control();
         let ours = config.flow_control.filter(FlowControl::is_declared);
         let theirs = terms.peer_flow_control.filter(|_| has_flow);
-        let flow = ours.zip(theirs);
+        let flow = ours.zip(theirs).map(|(ours, theirs)| {
+            let stream_window = terms.transport.stream_receive_window;
+            Box::new(Flow::new(ours, theirs, stream_window))
+        });
         Self {
-            flow: flow.map(|(ours, theirs)| {
-                let stream_window = terms.transport.stream_receive_window;
-                Box::new(Flow::new(ours, theirs, stream_window))
-            }),
             id,
             side,
             dialect: terms.dialect,
@@ -260,15 +256,14 @@ impl Session {
             capsules: None,
             draining: Once::Unsaid,
             drain: Once::Unsaid,
-            streams: Streams::default(),
+            streams: Streams::new(flow),
             early: None,
             refused_bi: false,
             refused_uni: false,
             now,
             last_activity: now,
-            awake_since: Some(now),
+            awake_or_due: due,
             paused: 0,
-            deadline,
             stats: None,
             out: Outbox::default(),
             #[cfg(feature = "trace")]
@@ -348,7 +343,7 @@ impl Session {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Open if self.paused > 0 => None,
-            State::Open => match self.awake_since {
+            State::Open => match self.awake_or_due {
                 Some(awake) => after(
                     self.last_activity.max(awake),
                     self.config.deadlines.inactivity,
@@ -357,7 +352,7 @@ impl Session {
                 None => self.config.deadlines.inactivity.map(|_| self.now),
             },
             State::Closed if !self.connect.is_receiving() => None,
-            State::Requested | State::Stopped | State::Closed => self.deadline,
+            State::Requested | State::Stopped | State::Closed => self.awake_or_due,
         }
     }
 
@@ -406,9 +401,9 @@ impl Session {
     /// not to be counted: the session does so itself.
     pub fn consumed(&mut self, len: u64) {
         record!(self, SessionStep::Consumed { len });
-        if let Some(flow) = &mut self.flow {
+        if let Some(flow) = &mut self.streams.flow {
             flow.received.data.give(len);
-            self.update_windows(None);
+            self.tell_data_limit(false);
         }
     }
 
@@ -513,7 +508,7 @@ impl Session {
         self.tick(now);
         record!(self, SessionStep::Resume);
         self.paused = self.paused.saturating_sub(1);
-        self.awake_since = Some(self.now);
+        self.count_inactivity_from(Some(self.now));
     }
 
     // ---- facts
@@ -541,7 +536,7 @@ impl Session {
     #[inline]
     #[must_use]
     pub fn is_receiving_on(&self, stream: StreamId) -> bool {
-        self.streams.is_receiving(stream)
+        self.streams.receives(stream) == Some(true)
     }
 
     /// The reason has been given; the CONNECT stream may still owe something.
@@ -573,7 +568,7 @@ impl Session {
     /// Reads go on, but nobody says what time it is: inactivity counts from when somebody does.
     pub(crate) fn resume_untimed(&mut self) {
         self.paused = self.paused.saturating_sub(1);
-        self.awake_since = None;
+        self.count_inactivity_from(None);
     }
 
     pub(crate) fn is_requested(&self) -> bool {
@@ -588,14 +583,14 @@ impl Session {
     /// whether or not the peer is done.
     pub(crate) fn due(&self) -> Option<Instant> {
         match self.state {
-            State::Closed => self.deadline,
+            State::Closed => self.awake_or_due,
             State::Requested | State::Open | State::Stopped => self.poll_timeout(),
         }
     }
 
     /// Whether the session is over, and what we said last must have left.
     pub(crate) fn has_lingered(&self, now: Instant) -> bool {
-        self.is_closed() && self.deadline.is_some_and(|at| at <= now)
+        self.is_closed() && self.awake_or_due.is_some_and(|at| at <= now)
     }
 
     /// Nothing waits to be polled.
@@ -660,8 +655,9 @@ impl Session {
         was_sending
     }
 
-    pub(crate) fn has_stream(&self, stream: StreamId) -> bool {
-        self.streams.contains(stream)
+    /// Whether the peer's half of a stream is open. `None`: both are over, or it was never here.
+    pub(crate) fn receives(&self, stream: StreamId) -> Option<bool> {
+        self.streams.receives(stream)
     }
 
     /// Whether WT_CLOSE_SESSION was the last thing the peer may say on the CONNECT stream.
@@ -688,8 +684,15 @@ impl Session {
         if self.now < now {
             self.now = now;
         }
-        if self.awake_since.is_none() {
-            self.awake_since = Some(self.now);
+        if self.awake_or_due.is_none() {
+            self.count_inactivity_from(Some(self.now));
+        }
+    }
+
+    /// At the earliest; `None`: from the next time that is told.
+    fn count_inactivity_from(&mut self, awake: Option<Instant>) {
+        if self.state == State::Open {
+            self.awake_or_due = awake;
         }
     }
 

@@ -14,9 +14,7 @@ impl Session {
         for at in [&mut self.now, &mut self.last_activity] {
             *at = set_back(*at, by);
         }
-        for at in [&mut self.awake_since, &mut self.deadline] {
-            *at = at.map(|at| set_back(at, by));
-        }
+        self.awake_or_due = self.awake_or_due.map(|at| set_back(at, by));
     }
 }
 

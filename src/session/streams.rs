@@ -3,30 +3,20 @@
 //! A stream is here from the moment it is known to belong to the session until both of its halves
 //! are over. Bytes, headers and credit of QUIC are not known here.
 
-use super::{Action, Event, outbox::Outbox};
+use super::{Action, Event, flow::Flow, outbox::Outbox};
 use crate::{
     Dir, SendError, Side, StreamClosed, StreamId,
     table::Table,
     wire::error_code::{self, WT_SESSION_GONE},
 };
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct Streams {
     live: Table<StreamId, Stream>,
-    /// What became of the peer's use of its limits since it was last asked for.
-    released: Released,
-}
-
-/// What the peer may use anew, where there is flow control.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "testing", derive(Hash))]
-pub(super) struct Released {
-    /// Streams of the peer's that are over.
-    pub(super) bidi: u32,
-    pub(super) uni: u32,
-    /// Bytes that the application will never read.
-    pub(super) data: u64,
+    /// What they count against: a stream that goes gives back what it used. `None`: there is no flow
+    /// control.
+    pub(super) flow: Option<Box<Flow>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +64,11 @@ impl Stream {
 }
 
 impl Streams {
+    pub(super) fn new(flow: Option<Box<Flow>>) -> Self {
+        let live = Table::default();
+        Self { live, flow }
+    }
+
     /// The peer opened `stream`. False when it was known already.
     pub(super) fn insert_theirs(&mut self, stream: StreamId, told: bool) -> bool {
         let send = match stream.dir() {
@@ -114,15 +109,11 @@ impl Streams {
         )
     }
 
-    pub(super) fn contains(&self, id: StreamId) -> bool {
-        self.live.get(id).is_some()
-    }
-
+    /// Whether the peer's half of a stream is open. `None`: it is not here.
     #[inline]
-    pub(super) fn is_receiving(&self, id: StreamId) -> bool {
-        self.live
-            .get(id)
-            .is_some_and(|stream| stream.receive == ReceiveHalf::Open)
+    pub(super) fn receives(&self, id: StreamId) -> Option<bool> {
+        let stream = self.live.get(id)?;
+        Some(stream.receive == ReceiveHalf::Open)
     }
 
     /// Tells the application of the streams that waited for the session, and what became of them.
@@ -170,12 +161,6 @@ impl Streams {
         (stream.receive == ReceiveHalf::Open).then_some(stream.received)
     }
 
-    /// What became free since the last call.
-    #[inline]
-    pub(super) fn take_released(&mut self) -> Released {
-        std::mem::take(&mut self.released)
-    }
-
     /// The streams that wait for the session's credit, which there is again.
     pub(super) fn unblock(&mut self, out: &mut Outbox) {
         for stream in self.live.ids() {
@@ -188,9 +173,8 @@ impl Streams {
     }
 
     pub(super) fn reset_by_peer(&mut self, id: StreamId, code: u64, out: &mut Outbox) {
-        if let Some(stream) = self.live.get(id).filter(|stream| !stream.told) {
-            // What waited for the session is dropped.
-            self.released.data = self.released.data.saturating_add(stream.received);
+        if let Some(stream) = self.live.get(id).copied() {
+            self.release_untold(stream);
         }
         if self.end_receive(id, ReceiveHalf::Reset { code }) == Some(true) {
             out.event(reset_event(id, code));
@@ -318,11 +302,18 @@ impl Streams {
 
     /// Whether our half was still open.
     pub(super) fn forget(&mut self, id: StreamId) -> bool {
-        let stream = self.remove(id);
-        if let Some(stream) = stream.filter(|stream| !stream.told) {
-            self.released.data = self.released.data.saturating_add(stream.received);
+        let Some(stream) = self.remove(id) else {
+            return false;
+        };
+        self.release_untold(stream);
+        stream.send == SendHalf::Open
+    }
+
+    /// What waited for the session is dropped: the application will never read it.
+    fn release_untold(&mut self, stream: Stream) {
+        if let Some(flow) = self.flow.as_mut().filter(|_| !stream.told) {
+            flow.received.data.give(stream.received);
         }
-        stream.is_some_and(|stream| stream.send == SendHalf::Open)
     }
 
     /// `None` when that half was over; else whether the application knows the stream.
@@ -358,11 +349,9 @@ impl Streams {
 
     fn remove(&mut self, id: StreamId) -> Option<Stream> {
         let stream = self.live.remove(id)?;
-        let count = match id.dir() {
-            Dir::Bi => &mut self.released.bidi,
-            Dir::Uni => &mut self.released.uni,
-        };
-        *count = count.saturating_add(stream.theirs.into());
+        if let Some(flow) = self.flow.as_mut().filter(|_| stream.theirs) {
+            flow.received.streams(id.dir()).give(1);
+        }
         Some(stream)
     }
 }

@@ -917,6 +917,44 @@ fn n07_stream_for_a_session_that_was_rejected_is_refused_and_counted() {
 }
 
 #[test]
+fn n07_half_that_is_over_is_not_wanted_and_brings_nothing_more() {
+    type End = fn(&mut Rig, StreamId);
+    let ends: [(&str, End); 3] = [
+        ("finished", |rig, stream| rig.feed_fin(stream, b"")),
+        ("reset", |rig, stream| rig.peer_resets(stream, 9)),
+        ("stopped by us", |rig, stream| {
+            rig.connection.stop(stream, 7).unwrap();
+        }),
+    ];
+    both_roles(|side| {
+        for (condition, end) in ends {
+            for is_paused in [false, true] {
+                let (mut rig, session) = Rig::open(side);
+                let stream = rig.peer_bidi(0);
+                rig.peer_opens(stream, session, b"early");
+                rig.drain();
+                assert!(rig.connection.wants(stream), "{condition}");
+                if is_paused {
+                    rig.connection.pause(stream);
+                    assert!(!rig.connection.wants(stream), "{condition}");
+                }
+                end(&mut rig, stream);
+                rig.drain();
+                assert!(!rig.connection.wants(stream), "{condition}");
+                rig.connection.resume(stream);
+                assert!(!rig.connection.wants(stream), "{condition}");
+                rig.feed(stream, b"late");
+                rig.feed_fin(stream, b"later");
+                assert_eq!(rig.outputs(), [], "{condition}");
+                // The other half lives on.
+                assert!(rig.connection.credit(stream).is_ok(), "{condition}");
+                works(&mut rig, session);
+            }
+        }
+    });
+}
+
+#[test]
 fn n08_stream_for_a_request_on_its_way_is_parked() {
     for chunk_len in [usize::MAX, 1] {
         let mut rig = Rig::new(Side::Server);
