@@ -12,15 +12,14 @@
 
 use std::{
     collections::BTreeMap,
-    future::pending,
-    pin::{Pin, pin},
-    sync::Arc,
+    pin::pin,
     task::{Context, Poll, Waker},
     time::Instant,
 };
 
 use bytes::Bytes;
 use quinn::{ConnectionError, ReadError, RecvStream, SendStream, StoppedError, VarInt, WriteError};
+use tokio::{task::unconstrained, time::sleep_until};
 use webtransport_session::{
     Action, ConnectError, Connection, ConnectionLost, DatagramError, Dir, Event, Input, OpenError,
     Output, Request, SendError, SessionId, StreamId, Support, Transport,
@@ -28,7 +27,7 @@ use webtransport_session::{
 
 use crate::{
     opening::Opening,
-    signals::{Signal, Signals},
+    signals::{Signal, Signals, Waiting},
 };
 
 /// RFC 9114 §8.1.
@@ -48,7 +47,13 @@ pub(crate) struct Host {
     sending: BTreeMap<StreamId, Sending>,
     /// Quinn stops what is dropped: kept until FIN, a reset, or a stop of ours.
     receiving: BTreeMap<StreamId, RecvStream>,
-    signals: Arc<Signals>,
+    signals: Signals,
+    /// These three wait for the peer.
+    bi: Waiting<Result<(SendStream, RecvStream), ConnectionError>>,
+    uni: Waiting<Result<RecvStream, ConnectionError>>,
+    datagram: Waiting<Result<Bytes, ConnectionError>>,
+    /// Rather early than set again whenever the sessions put it off.
+    timer: Option<(Instant, Waiting<()>)>,
     /// The code that [`abort`](Host::abort) was called with.
     aborted: Option<u32>,
 }
@@ -56,8 +61,7 @@ pub(crate) struct Host {
 struct Sending {
     stream: SendStream,
     /// Waits for the peer's STOP_SENDING, or for its knowing all.
-    stopped: Pin<Box<dyn Future<Output = Result<Option<VarInt>, StoppedError>> + Send + Sync>>,
-    is_stopped: bool,
+    stopped: Waiting<Result<Option<VarInt>, StoppedError>>,
     is_finished: bool,
 }
 
@@ -79,14 +83,20 @@ impl Host {
                 return Err(Box::new(sessions));
             }
         };
+        let signals = Signals::default();
+        let waker = |signal| signals.waker(signal);
         let mut host = Self {
-            opening: Opening::new(quic.clone()),
+            opening: Opening::new(quic.clone(), signals.clone()),
+            bi: Waiting::new(waker(Signal::Bi), accept_bi(quic.clone())),
+            uni: Waiting::new(waker(Signal::Uni), accept_uni(quic.clone())),
+            datagram: Waiting::new(waker(Signal::Datagram), read_datagram(quic.clone())),
+            timer: None,
+            signals,
             quic,
             sessions,
             stream_window,
             sending: BTreeMap::new(),
             receiving: BTreeMap::new(),
-            signals: Arc::default(),
             aborted: None,
         };
         host.start();
@@ -114,33 +124,76 @@ impl Host {
 
     /// Waits for a fact, and takes it in. Nothing is waited for in between: it is never half done.
     async fn turn(&mut self) {
-        tokio::select! {
-            Ok((send, receive)) = self.quic.accept_bi() => self.add(Some(send), Some(receive)),
-            Ok(receive) = self.quic.accept_uni() => self.add(None, Some(receive)),
-            Ok(data) = self.quic.read_datagram() => self.take_datagrams(data),
-            signal = self.signals.next() => match signal {
-                Signal::Stopped(stream) => self.check_stopped(stream),
-                Signal::Readable(stream) => self.read(stream),
-                Signal::Writable(stream) => self.feed(Input::StreamWritable { stream }),
-            },
-            dir = self.opening.spare() => {
-                self.open_protocol_streams();
-                self.feed(Input::StreamsAvailable { dir });
-            }
-            () = until(self.sessions.poll_timeout()) => self.feed(Input::Timeout),
-            error = self.quic.closed() => self.end(error),
+        self.set_timer();
+        match self.signals.next().await {
+            Signal::Bi => self.accept_bi(),
+            Signal::Uni => self.accept_uni(),
+            Signal::Datagram => self.take_datagrams(),
+            Signal::Stopped(stream) => self.check_stopped(stream),
+            Signal::Readable(stream) => self.read(stream),
+            Signal::Writable(stream) => self.feed(Input::StreamWritable { stream }),
+            Signal::Available(dir) => self.check_available(dir),
+            Signal::Timeout => self.check_timer(),
         }
     }
 
-    /// Takes in a datagram, and those that came with it: to wait for each would cost more than they
-    /// do.
-    fn take_datagrams(&mut self, first: Bytes) {
-        self.feed(Input::DatagramReceived { data: first });
+    fn set_timer(&mut self) {
+        if let Some(due) = self.sessions.poll_timeout()
+            && self.timer.as_ref().is_none_or(|&(at, _)| due < at)
+        {
+            // Tokio's budget would have it tell again and again that it is to be polled.
+            let sleep = unconstrained(sleep_until(due.into()));
+            let waker = self.signals.waker(Signal::Timeout);
+            self.timer = Some((due, Waiting::new(waker, sleep)));
+        }
+    }
+
+    fn check_timer(&mut self) {
+        let timer = self.timer.as_mut();
+        if timer.is_some_and(|(_, sleep)| sleep.poll().is_some()) {
+            self.timer = None;
+            self.feed(Input::Timeout);
+        }
+    }
+
+    fn check_available(&mut self, dir: Dir) {
+        if self.opening.is_available(dir) {
+            self.open_protocol_streams();
+            self.feed(Input::StreamsAvailable { dir });
+        }
+    }
+
+    fn accept_bi(&mut self) {
+        match self.bi.poll() {
+            Some(Ok((send, receive))) => {
+                self.bi.renew(accept_bi(self.quic.clone()));
+                self.add(Some(send), Some(receive));
+            }
+            Some(Err(error)) => self.end(error),
+            None => {}
+        }
+    }
+
+    fn accept_uni(&mut self) {
+        // An error says that the connection is over, which `accept_bi` tells.
+        if let Some(Ok(receive)) = self.uni.poll() {
+            self.uni.renew(accept_uni(self.quic.clone()));
+            self.add(None, Some(receive));
+        }
+    }
+
+    /// Takes in those that are there: a turn for each would cost more than they do, and so would
+    /// renewing the future that is kept.
+    fn take_datagrams(&mut self) {
         for _ in 1..DATAGRAMS {
-            // The next turn asks to be woken.
-            let Some(Ok(data)) = ready_or_wake(Waker::noop(), self.quic.read_datagram()) else {
-                return;
+            let Some(Ok(data)) = ready(self.quic.read_datagram()) else {
+                break;
             };
+            self.feed(Input::DatagramReceived { data });
+        }
+        // One more; else it waits for the next.
+        if let Some(Ok(data)) = self.datagram.poll() {
+            self.datagram.renew(read_datagram(self.quic.clone()));
             self.feed(Input::DatagramReceived { data });
         }
     }
@@ -160,7 +213,7 @@ impl Host {
         self.open_protocol_streams();
     }
 
-    /// Without credit for one, `spare` follows.
+    /// Without credit for one, `Signal::Available` follows.
     fn open_protocol_streams(&mut self) {
         while let Some(permit) = self.sessions.protocol_stream() {
             let Some(send) = self.opening.uni() else {
@@ -181,13 +234,11 @@ impl Host {
         if let Some(send) = send {
             let stream = stream_of(send.id());
             let sending = Sending {
-                stopped: Box::pin(send.stopped()),
+                stopped: Waiting::new(self.signals.waker(Signal::Stopped(stream)), send.stopped()),
                 stream: send,
-                is_stopped: false,
                 is_finished: false,
             };
             self.sending.insert(stream, sending);
-            self.check_stopped(stream);
         }
     }
 
@@ -214,7 +265,7 @@ impl Host {
                     code: code.into(),
                     final_size: None,
                 },
-                // Nothing yet; or the connection is over, which `closed` tells.
+                // Nothing yet; or the connection is over, which `accept_bi` tells.
                 None | Some(Err(_)) => return,
             };
             if !matches!(input, Input::StreamData { fin: false, .. }) {
@@ -226,16 +277,11 @@ impl Host {
 
     /// Asks whether the peer has stopped a stream or knows all of it, and to be told of either.
     fn check_stopped(&mut self, stream: StreamId) {
-        let sending = self.sending.get_mut(&stream);
-        let Some(sending) = sending.filter(|sending| !sending.is_stopped) else {
+        let Some(sending) = self.sending.get_mut(&stream) else {
             return;
         };
-        // A new one looks before it waits.
-        sending.stopped = Box::pin(sending.stream.stopped());
-        let waker = self.signals.waker(Signal::Stopped(stream));
-        match ready_or_wake(&waker, sending.stopped.as_mut()) {
+        match sending.stopped.poll() {
             Some(Ok(Some(code))) => {
-                sending.is_stopped = true;
                 // Dropped, quinn resets it if the FIN came too late. Else the sessions reset it.
                 if sending.is_finished {
                     self.sending.remove(&stream);
@@ -249,7 +295,7 @@ impl Host {
                 self.sending.remove(&stream);
                 self.feed(Input::StreamAcknowledged { stream });
             }
-            // Nothing yet; or the connection is over, which `closed` tells.
+            // Nothing yet; or the connection is over, which `accept_bi` tells.
             None | Some(Err(_)) => {}
         }
     }
@@ -447,11 +493,18 @@ fn ready_or_wake<T>(waker: &Waker, future: impl Future<Output = T>) -> Option<T>
     }
 }
 
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due.into()).await,
-        None => pending().await,
-    }
+// Futures that can be kept: quinn's own borrow the connection.
+
+async fn accept_bi(quic: quinn::Connection) -> Result<(SendStream, RecvStream), ConnectionError> {
+    quic.accept_bi().await
+}
+
+async fn accept_uni(quic: quinn::Connection) -> Result<RecvStream, ConnectionError> {
+    quic.accept_uni().await
+}
+
+async fn read_datagram(quic: quinn::Connection) -> Result<Bytes, ConnectionError> {
+    quic.read_datagram().await
 }
 
 fn lost(error: ConnectionError) -> ConnectionLost {

@@ -3,16 +3,15 @@
 //! Quinn waits where the peer allows no stream, but a permit of the sessions cannot be held for so
 //! long. So the caller is told to come again, and a stream lies ready for it then.
 
-use std::future::pending;
-
-use quinn::{Connection, RecvStream, SendStream};
+use quinn::{Connection, ConnectionError, RecvStream, SendStream};
 use webtransport_session::Dir;
 
-use crate::host::ready;
+use crate::signals::{Signal, Signals, Waiting};
 
 #[derive(Debug)]
 pub(crate) struct Opening {
     quic: Connection,
+    signals: Signals,
     bi: Spare<(SendStream, RecvStream)>,
     uni: Spare<SendStream>,
 }
@@ -21,61 +20,68 @@ pub(crate) struct Opening {
 enum Spare<S> {
     Unneeded,
     /// Somebody was refused.
-    Needed,
+    Needed(Waiting<Result<S, ConnectionError>>),
     Here(S),
 }
 
 impl Opening {
-    pub(crate) fn new(quic: Connection) -> Self {
+    pub(crate) fn new(quic: Connection, signals: Signals) -> Self {
         Self {
             quic,
+            signals,
             bi: Spare::Unneeded,
             uni: Spare::Unneeded,
         }
     }
 
-    /// `None`: [`spare`](Self::spare) says when there is one.
+    /// `None`: `Signal::Available` follows.
     pub(crate) fn bi(&mut self) -> Option<(SendStream, RecvStream)> {
-        let quic = &self.quic;
-        self.bi.take(|| ready(quic.open_bi())?.ok())
+        let quic = self.quic.clone();
+        self.bi.take(|| {
+            let waker = self.signals.waker(Signal::Available(Dir::Bi));
+            Waiting::new(waker, async move { quic.open_bi().await })
+        })
     }
 
-    /// `None`: [`spare`](Self::spare) says when there is one.
+    /// `None`: `Signal::Available` follows.
     pub(crate) fn uni(&mut self) -> Option<SendStream> {
-        let quic = &self.quic;
-        self.uni.take(|| ready(quic.open_uni())?.ok())
+        let quic = self.quic.clone();
+        self.uni.take(|| {
+            let waker = self.signals.waker(Signal::Available(Dir::Uni));
+            Waiting::new(waker, async move { quic.open_uni().await })
+        })
     }
 
-    /// Waits until there is a stream of a kind that was refused. May be dropped while it waits.
-    pub(crate) async fn spare(&mut self) -> Dir {
-        tokio::select! {
-            Ok(streams) = self.quic.open_bi(), if self.bi.is_needed() => {
-                self.bi = Spare::Here(streams);
-                Dir::Bi
-            }
-            Ok(stream) = self.quic.open_uni(), if self.uni.is_needed() => {
-                self.uni = Spare::Here(stream);
-                Dir::Uni
-            }
-            // None was refused, or the connection is over, which `closed` tells.
-            else => pending().await,
+    /// Whether there is a stream of a kind that was refused.
+    pub(crate) fn is_available(&mut self, dir: Dir) -> bool {
+        match dir {
+            Dir::Bi => self.bi.is_here(),
+            Dir::Uni => self.uni.is_here(),
         }
     }
 }
 
 impl<S> Spare<S> {
-    fn take(&mut self, open: impl FnOnce() -> Option<S>) -> Option<S> {
-        let stream = match std::mem::replace(self, Self::Unneeded) {
-            Self::Here(stream) => Some(stream),
-            Self::Unneeded | Self::Needed => open(),
-        };
-        if stream.is_none() {
-            *self = Self::Needed;
+    fn take(&mut self, open: impl FnOnce() -> Waiting<Result<S, ConnectionError>>) -> Option<S> {
+        if matches!(self, Self::Unneeded) {
+            *self = Self::Needed(open());
         }
-        stream
+        if !self.is_here() {
+            return None;
+        }
+        match std::mem::replace(self, Self::Unneeded) {
+            Self::Here(stream) => Some(stream),
+            Self::Unneeded | Self::Needed(_) => None,
+        }
     }
 
-    fn is_needed(&self) -> bool {
-        matches!(self, Self::Needed)
+    fn is_here(&mut self) -> bool {
+        // An error says that the connection is over, which the host learns from elsewhere.
+        if let Self::Needed(waiting) = self
+            && let Some(Ok(stream)) = waiting.poll()
+        {
+            *self = Self::Here(stream);
+        }
+        matches!(self, Self::Here(_))
     }
 }
