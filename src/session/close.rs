@@ -6,6 +6,7 @@
 use bytes::Bytes;
 
 use super::{Action, outbox::Outbox, state::Parting};
+use crate::wire::error_code::WT_SESSION_GONE;
 
 /// The CONNECT stream as this side sees it.
 #[derive(Clone, Copy, Debug)]
@@ -16,14 +17,14 @@ pub(super) struct ConnectStream {
     receiving: bool,
     /// Its FIN is in, behind bytes that are still being read: there is nothing left to stop.
     fin_is_in: bool,
-    /// STOP_SENDING came before there was an answer (E29), or with WT_SESSION_GONE.
-    pub(super) stopped: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "testing", derive(Hash))]
 enum SendHalf {
     Open,
+    /// STOP_SENDING(WT_SESSION_GONE) came before there was an answer: it can only be reset.
+    Stopped,
     Finished,
     Reset,
 }
@@ -34,12 +35,11 @@ impl ConnectStream {
             send: SendHalf::Open,
             receiving: true,
             fin_is_in: false,
-            stopped: None,
         }
     }
 
     pub(super) fn is_sending(&self) -> bool {
-        self.send == SendHalf::Open
+        matches!(self.send, SendHalf::Open | SendHalf::Stopped)
     }
 
     pub(super) const fn is_receiving(&self) -> bool {
@@ -95,15 +95,24 @@ impl ConnectStream {
     }
 
     fn finish(&mut self, data: Bytes, out: &mut Outbox) {
-        if !self.is_sending() {
-            return;
+        match self.send {
+            SendHalf::Open => {
+                self.send = SendHalf::Finished;
+                out.action(Action::SendBody { data, fin: true });
+            }
+            SendHalf::Stopped => self.reset(WT_SESSION_GONE, out),
+            SendHalf::Finished | SendHalf::Reset => {}
         }
-        // A stopped stream can only be reset.
-        if let Some(code) = self.stopped {
-            return self.reset(code, out);
+    }
+
+    /// The peer stopped our half before there was an answer (E29). With WT_SESSION_GONE a 2xx may
+    /// still open the session, and then E12 resets.
+    pub(super) fn stopped_early(&mut self, code: u64, out: &mut Outbox) {
+        if code == WT_SESSION_GONE {
+            self.send = SendHalf::Stopped;
+        } else {
+            self.reset(code, out);
         }
-        self.send = SendHalf::Finished;
-        out.action(Action::SendBody { data, fin: true });
     }
 
     pub(super) fn reset(&mut self, code: u64, out: &mut Outbox) {

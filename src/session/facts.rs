@@ -229,7 +229,7 @@ impl Session {
         }
         match self.state {
             State::Open => self.stopped_while_open(code),
-            State::Requested if self.connect.stopped.is_some() => {}
+            State::Requested if self.stopped_early().is_some() => {}
             State::Requested | State::Stopped | State::Closed => {
                 self.apply(Fact::PeerStopped { code });
             }

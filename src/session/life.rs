@@ -19,11 +19,8 @@ impl Session {
             Step::Ignore => {}
             Step::NoteStop => {
                 let code = fact.code();
-                self.connect.stopped = Some(code);
-                // With WT_SESSION_GONE a 2xx may still open the session, and then E12 resets.
-                if code != error_code::WT_SESSION_GONE {
-                    self.connect.reset(code, &mut self.out);
-                }
+                self.early.get_or_insert_default().stopped = Some(code);
+                self.connect.stopped_early(code, &mut self.out);
             }
             Step::Open => self.become_open(),
             Step::Hold => self.become_stopped(),
@@ -40,7 +37,7 @@ impl Session {
             Some(early) => std::mem::take(&mut early.body).freeze(),
             None => Bytes::new(),
         };
-        if let Some(code) = self.connect.stopped {
+        if let Some(code) = self.stopped_early() {
             self.stopped_while_open(code);
             return;
         }

@@ -226,6 +226,8 @@ enum Once {
 struct Early {
     /// Of the CONNECT stream.
     body: BytesMut,
+    /// The code of STOP_SENDING on the CONNECT stream (E29).
+    stopped: Option<u64>,
     /// Datagrams that overtook the answer (§4.6).
     payloads: Vec<Bytes>,
     /// Of the datagrams.
@@ -287,7 +289,7 @@ impl Session {
     /// [`read_held`](Self::read_held): an end in there is to find everything told.
     pub(crate) fn open_unread(&mut self, now: Instant) {
         self.tick(now);
-        match self.connect.stopped {
+        match self.stopped_early() {
             Some(code) if code != error_code::WT_SESSION_GONE => {
                 self.apply(Fact::AcceptedStopped { code });
             }
@@ -618,6 +620,11 @@ impl Session {
     /// Bytes that wait for the answer.
     pub(crate) fn held_body(&self) -> usize {
         self.early.as_ref().map_or(0, |early| early.body.len())
+    }
+
+    /// The code of a STOP_SENDING that came before the answer.
+    fn stopped_early(&self) -> Option<u64> {
+        self.early.as_ref()?.stopped
     }
 
     /// Datagrams that wait for the answer, and their bytes.
