@@ -375,7 +375,7 @@ impl Connection {
             true => (Reading::On, Reading::Paused),
             false => (Reading::Paused, Reading::On),
         };
-        if slot.reading != before || (paused && !self.is_receiving_on(session, stream)) {
+        if slot.reading != before || !self.is_receiving_on(session, stream) {
             return;
         }
         if let Some(Slot::Data(slot)) = self.slots.get_mut(stream) {

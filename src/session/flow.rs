@@ -198,6 +198,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_limit_is_beyond_what_can_be_said_of_it() {
+        let all = FlowControl {
+            max_data: u64::MAX,
+            max_streams_bidi: u64::MAX,
+            max_streams_uni: u64::MAX,
+        };
+        let mut flow = Flow::new(all, all, 0);
+        assert_eq!(flow.received.data.unused(), 0x3fff_ffff_ffff_ffff);
+        assert_eq!(flow.sent.data.left(), 0x3fff_ffff_ffff_ffff);
+        for dir in [Dir::Bi, Dir::Uni] {
+            assert_eq!(flow.received.streams(dir).unused(), 1 << 60);
+            assert_eq!(flow.sent.streams(dir).left(), 1 << 60);
+        }
+    }
+
+    #[test]
     fn a_window_moves_when_half_of_it_was_given_back() {
         let mut window = Window::new(10, MAX_DATA, false);
         assert!(window.take(10));

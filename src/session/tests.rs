@@ -363,3 +363,13 @@ fn streams_of_ours_that_quic_tells_of_are_not_the_peers() {
     let expected = [Output::Event(Event::StreamOpened { stream })];
     assert_eq!(outputs(&mut session), expected);
 }
+
+#[test]
+fn nothing_is_sent_on_a_stream_that_waits_for_the_session() {
+    let (mut session, now) = session(Side::Server);
+    let stream = their_stream(2);
+    session.handle(now, Input::StreamOpened { stream });
+    assert_eq!(session.credit(stream).err(), Some(SendError::StreamClosed));
+    session.open(now);
+    assert!(session.credit(stream).is_ok());
+}
