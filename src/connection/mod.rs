@@ -510,20 +510,26 @@ impl Connection {
         if self.is_backlogged() {
             self.hold_back();
         }
-        if self.is_ending() && self.is_settled() {
-            self.part();
-        }
+        self.part_if_settled();
     }
 
-    /// The peer is through: at once, or after a moment that lets its application hear of it.
-    fn part(&mut self) {
-        let Phase::Ending { until, parting } = &mut self.phase else {
+    /// While the connection ends: when the peer is through, at once, or after a moment that lets its
+    /// application hear of it.
+    #[inline]
+    fn part_if_settled(&mut self) {
+        let Phase::Ending { until, parting } = self.phase else {
             return;
         };
-        match (parting.take(), self.now) {
+        if !self.is_settled() {
+            return;
+        }
+        match (parting, self.now) {
             (Some(parting), Some(now)) if !parting.is_zero() => {
                 let at = now.checked_add(parting);
-                *until = [at, *until].into_iter().flatten().min();
+                self.phase = Phase::Ending {
+                    until: [at, until].into_iter().flatten().min(),
+                    parting: None,
+                };
             }
             (Some(_), _) => self.close_now(),
             // Until its time is over.

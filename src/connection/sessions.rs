@@ -78,7 +78,7 @@ impl Connection {
             _ => return self.with_session(session, work),
         };
         let result = work(connect, now);
-        if !connect.session.is_quiet() || !connect.session.is_open() {
+        if !connect.session.is_quiet() {
             self.with_session(session, |_, _| ());
         }
         Some(result)

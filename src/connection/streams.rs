@@ -399,7 +399,7 @@ impl Connection {
     pub(super) fn hold_back(&mut self) {
         self.held_back = true;
         let limit = self.config.limits.undelivered_bytes;
-        if self.out.undelivered() > limit.saturating_mul(FLOOD) && !self.is_closed() {
+        if self.out.undelivered() > limit.saturating_mul(FLOOD) {
             self.fail(Http3Error::ExcessiveLoad);
         }
     }
@@ -409,10 +409,10 @@ impl Connection {
         self.out.undelivered() > self.config.limits.undelivered_bytes
     }
 
-    /// After an event was polled.
+    /// After an event was polled while reads were held back.
     #[cold]
     pub(super) fn release_reads(&mut self) {
-        if !self.held_back || self.is_backlogged() {
+        if self.is_backlogged() {
             return;
         }
         self.held_back = false;

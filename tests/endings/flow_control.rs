@@ -810,3 +810,18 @@ fn no_payload_stays_no_payload_when_an_empty_stream_is_reset() {
         assert_eq!(rig.outputs(), []);
     });
 }
+
+#[test]
+fn without_flow_control_at_the_peer_nothing_is_counted() {
+    both_roles(|side| {
+        let mut config = speaking(Dialect::Draft16);
+        config.flow_control = Some(FlowControl::new(10, 1, 1));
+        let (mut rig, session) = Rig::open_with(side, config, Dialect::Draft16);
+        let stream = rig.peer_uni(0);
+        rig.peer_opens(stream, session, &[0; 2_000]);
+        let told = rig.outputs();
+        let actions = told.iter().filter(|told| matches!(told, Output::Action(_)));
+        assert_eq!(actions.count(), 0, "{told:?}");
+        assert!(rig.connection.wants(stream));
+    });
+}

@@ -1017,6 +1017,10 @@ fn e38_a_malformed_connect_is_never_announced() {
         ("a plain CONNECT with a path", vec![METHOD, AUTHORITY, PATH]),
         ("a GET with a protocol", instead((":method", "GET"))),
         (
+            "a GET without a scheme",
+            vec![(":method", "GET"), AUTHORITY, PATH],
+        ),
+        (
             "a GET without a path",
             vec![(":method", "GET"), SCHEME, AUTHORITY],
         ),

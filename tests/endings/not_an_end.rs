@@ -1708,3 +1708,39 @@ fn n17_everything_after_the_connection_is_ignored() {
         rig.is_inert("after the loss");
     });
 }
+
+#[test]
+fn n07_a_pause_before_the_application_was_told_of_the_stream_is_none() {
+    let mut rig = Rig::new(Side::Server);
+    let stream = rig.peer_uni(0);
+    rig.peer_opens_for(CONNECT, stream, b"early");
+    rig.connection.pause(stream);
+    let session = rig.request_session(CONNECT);
+    let response = Response::default();
+    rig.connection.accept(rig.now, session, response).unwrap();
+    let told = rig.events();
+    let payload =
+        |event: &Event| matches!(event, Event::StreamData { data, .. } if data == "early");
+    assert!(told.iter().any(payload), "{told:?}");
+    assert!(rig.connection.wants(stream));
+}
+
+#[test]
+fn n07_a_stream_that_is_resumed_is_read_when_nothing_else_holds_reads_back() {
+    both_roles(|side| {
+        let mut config = Config::default();
+        config.limits.undelivered_bytes = 1_000;
+        let (mut rig, session) = Rig::open_with(side, config, Dialect::Draft16);
+        let stream = rig.peer_uni(0);
+        rig.peer_opens(stream, session, b"");
+        rig.drain();
+        rig.connection.pause(stream);
+        rig.feed(stream, &[0; 2_000]);
+        rig.connection.resume(stream);
+        assert_eq!(rig.connection.poll_action(), None);
+        let outputs = rig.outputs();
+        let reads = outputs.iter().filter(|&output| *output == read(stream));
+        assert_eq!(reads.count(), 1, "{outputs:?}");
+        assert!(rig.connection.wants(stream));
+    });
+}
