@@ -248,8 +248,8 @@ fn streams(count: usize) -> impl Iterator<Item = u64> {
 /// library's tables.
 fn colliding(count: usize) -> impl Iterator<Item = u64> {
     /// What `src/table.rs` multiplies ids with.
-    const SPREAD: u64 = 0x6c0f_d4f5;
-    let is_near = |id: &u64| (id.wrapping_mul(SPREAD) & 0xffff_ffff) >> 22 == 0;
+    const SPREAD: u64 = 0xd1b5_4a32_d192_ed03;
+    let is_near = |id: &u64| id.wrapping_mul(SPREAD) >> 54 == 0;
     streams(1 << 22).filter(is_near).take(count)
 }
 

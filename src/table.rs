@@ -12,9 +12,9 @@ use std::hash::{Hash, Hasher};
 pub(crate) struct Table<K, V> {
     /// None, or a power of two; at least a quarter of them are free.
     places: Box<[Option<(K, V)>]>,
-    len: u32,
+    len: usize,
     /// What ids are multiplied with: odd.
-    spread: u32,
+    spread: u64,
 }
 
 /// The fewest places that there are when there are any.
@@ -23,9 +23,9 @@ const FIRST: usize = 4;
 const KEPT: usize = 16;
 /// Spreads ids that follow each other over the highest bits, and the few that every connection has:
 /// 0, 2, 3, 6 and 10.
-const SPREAD: u32 = 0x6c0f_d4f5;
+const SPREAD: u64 = 0xd1b5_4a32_d192_ed03;
 /// Makes another spread of one.
-const RESPREAD: u32 = 0x9e37_79b1;
+const RESPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
@@ -61,7 +61,7 @@ impl<K: Copy + Eq + Ord + Into<u64>, V> Table<K, V> {
     pub(crate) fn insert(&mut self, id: K, value: V) {
         let at = self.room_for(id);
         if let Some(place) = self.places.get_mut(at) {
-            self.len += u32::from(place.is_none());
+            self.len += usize::from(place.is_none());
             *place = Some((id, value));
         }
     }
@@ -92,8 +92,8 @@ impl<K: Copy + Eq + Ord + Into<u64>, V> Table<K, V> {
             }
             at = self.behind(at);
         }
-        if self.places.len() > KEPT.max(self.len().saturating_mul(8)) {
-            self.rebuild((self.len() * 2).next_power_of_two().max(FIRST));
+        if self.places.len() > KEPT.max(self.len.saturating_mul(8)) {
+            self.rebuild((self.len * 2).next_power_of_two().max(FIRST));
         }
         Some(value)
     }
@@ -121,19 +121,14 @@ impl<K: Copy + Eq + Ord + Into<u64>, V> Table<K, V> {
         self.places.iter().flatten().map(|(_, value)| value)
     }
 
-    pub(crate) fn len(&self) -> usize {
-        usize::try_from(self.len).unwrap_or(usize::MAX)
-    }
-
     // ---- places
 
-    /// Where an id belongs: the highest bits of the lower half of a product.
+    /// Where an id belongs: the highest bits of a product.
     #[inline]
     fn home(&self, id: K) -> usize {
-        let product = id.into().wrapping_mul(self.spread.into());
+        let product = id.into().wrapping_mul(self.spread);
         let bits = self.places.len().trailing_zeros();
-        let high = product.wrapping_shr(32_u32.wrapping_sub(bits));
-        usize::try_from(high).unwrap_or(0) & self.mask()
+        usize::try_from(product.wrapping_shr(64 - bits)).unwrap_or(0)
     }
 
     #[inline]
@@ -166,7 +161,7 @@ impl<K: Copy + Eq + Ord + Into<u64>, V> Table<K, V> {
 
     /// Where an id lies, or is to lie: there is room for one more.
     fn room_for(&mut self, id: K) -> usize {
-        if (self.len() + 1) * 4 > self.places.len() * 3 {
+        if (self.len + 1) * 4 > self.places.len() * 3 {
             self.rebuild((self.places.len() * 2).max(FIRST));
         }
         let at = self.place(id);
@@ -200,6 +195,10 @@ impl<K: Copy + Eq + Ord + Into<u64>, V> Table<K, V> {
 
 #[cfg(feature = "testing")]
 impl<K: Copy + Eq + Ord + Into<u64>, V> Table<K, V> {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// In no order.
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.places.iter_mut().flatten().map(|(_, value)| value)

@@ -86,7 +86,7 @@ fn a_search_for_what_is_not_there_ends_in_a_table_of_any_size() {
 #[test]
 fn ids_that_were_chosen_to_collide_do_not_lie_far_behind() {
     // All of them belong to one place of 1024, by the hash that a table begins with.
-    let collide = |id: &u64| (id.wrapping_mul(super::SPREAD.into()) & 0xffff_ffff) >> 22 == 0;
+    let collide = |id: &u64| id.wrapping_mul(super::SPREAD) >> 54 == 0;
     let ids = (0..1 << 22_u64).map(|n| 4 * n).filter(collide).take(2000);
     let mut table = Table::default();
     for id in ids {
