@@ -35,10 +35,20 @@ fn peer_limits(side: Side, dialect: Dialect, limits: FlowControl) -> Vec<u8> {
 }
 
 fn connected(side: Side, dialect: Dialect, ours: FlowControl, theirs: FlowControl) -> Rig {
-    let mut config = speaking(dialect);
-    config.flow_control = Some(ours);
     let mut transport = Transport::new(Support::Yes);
     transport.stream_receive_window = 100;
+    connected_on(transport, side, dialect, ours, theirs)
+}
+
+fn connected_on(
+    transport: Transport,
+    side: Side,
+    dialect: Dialect,
+    ours: FlowControl,
+    theirs: FlowControl,
+) -> Rig {
+    let mut config = speaking(dialect);
+    config.flow_control = Some(ours);
     let mut rig = Rig::started(side, config, dialect, transport);
     rig.feed(rig.peer_control(), &peer_limits(side, dialect, theirs));
     let events = rig.events();
@@ -561,6 +571,30 @@ fn resets_of_unknown_size_add_one_window_each() {
                 matches!(output, Output::Action(Action::Write { data, .. }) if data.starts_with(&limit))
             });
             assert!(said, "{outputs:?}");
+        }
+    });
+}
+
+#[test]
+fn a_stream_that_ends_before_it_names_its_session_is_forgiven_where_its_header_can_be_lost() {
+    both_roles(|side| {
+        // §4.4: with RESET_STREAM_AT the header arrives, so that such a stream is nobody's.
+        for (peer_reset_stream_at, forgiven) in [(Support::Unknown, 1), (Support::Yes, 0)] {
+            let mut transport = Transport::new(Support::Yes);
+            transport.peer_reset_stream_at = peer_reset_stream_at;
+            let ours = FlowControl::new(10, 1, 1);
+            let mut rig = connected_on(transport, side, Dialect::Draft16, ours, ROOMY);
+            rig.open_session();
+            let stream = rig.peer_uni(0);
+            rig.feed(stream, &[0x40]);
+            rig.peer_resets(stream, WT_SESSION_GONE);
+            let limit = capsule(MAX_STREAMS_UNI, 2);
+            let says = |output: &&Output| {
+                matches!(output, Output::Action(Action::Write { data, .. })
+                    if data.windows(limit.len()).any(|window| window == limit))
+            };
+            let outputs = rig.outputs();
+            assert_eq!(outputs.iter().filter(says).count(), forgiven, "{outputs:?}");
         }
     });
 }
