@@ -22,18 +22,25 @@ pub(crate) const fn size(v: u64) -> usize {
 /// The shortest encoding at the front of eight bytes, and its length. Above `MAX` it is that of `MAX`.
 #[inline]
 pub(crate) const fn encode(v: u64) -> ([u8; 8], usize) {
-    let (bits, len) = bits(v);
-    ((bits << (64 - 8 * len)).to_be_bytes(), len)
+    let (front, len) = front(v);
+    (front.to_be_bytes(), len)
 }
 
 /// The same as the low bytes of an integer in network order.
 #[inline]
 pub(crate) const fn bits(v: u64) -> (u64, usize) {
+    let (front, len) = front(v);
+    (front >> (64 - 8 * len), len)
+}
+
+/// The same as the high bytes.
+#[inline]
+const fn front(v: u64) -> (u64, usize) {
     let v = if v > MAX { MAX } else { v };
     let len = size(v);
     // RFC 9000 §16: the two most significant bits are the base-2 logarithm of the length.
     let log = len.trailing_zeros() as u64;
-    (v | log << (8 * len - 2), len)
+    (v << (64 - 8 * len) | log << 62, len)
 }
 
 /// Appends the shortest encoding of `v`. Above `MAX` it is that of `MAX`.
