@@ -307,7 +307,11 @@ mod tests {
         };
         let pids = [read("lost")?, read("below")?];
         let sleeps = |pid: &Pid| command_line(*pid).starts_with("sleep");
-        assert!(pids.iter().all(sleeps));
+        // Until then they are still the shell that has just forked.
+        while !pids.iter().all(sleeps) {
+            anyhow::ensure!(running.status()?.is_none(), "it ended early");
+            thread::sleep(Duration::from_millis(5));
+        }
         assert!(!running.below().contains(&pids[0]));
         drop(running);
         // They are killed, but not ours to wait for.
