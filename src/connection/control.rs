@@ -173,12 +173,11 @@ impl Connection {
     /// Decides what the connection can carry, once both ends' SETTINGS are on their way and QUIC is
     /// known: whichever comes last, and each comes once.
     pub(super) fn negotiate(&mut self) {
-        let (Some(theirs), Some(transport)) = (&self.theirs, &self.transport) else {
+        let (Some(theirs), Some(transport), Some(_)) =
+            (&self.theirs, &self.transport, self.control)
+        else {
             return;
         };
-        if self.control.is_none() {
-            return;
-        }
         let agreement = dialect::choose(self.side, &self.ours, theirs, transport);
         self.agreement = Some(agreement);
         match agreement {
