@@ -367,20 +367,18 @@ impl Connection {
     }
 
     pub(super) fn set_paused(&mut self, stream: StreamId, paused: bool) {
-        let Some(Slot::Data(slot)) = self.slots.get(stream) else {
+        let Some(Slot::Data(slot)) = self.slots.get_mut(stream) else {
             return;
         };
-        let session = slot.session;
         let (before, after) = match paused {
             true => (Reading::On, Reading::Paused),
             false => (Reading::Paused, Reading::On),
         };
-        if slot.reading != before || !self.is_receiving_on(session, stream) {
+        if slot.reading != before || slot.parked.is_some() {
             return;
         }
-        if let Some(Slot::Data(slot)) = self.slots.get_mut(stream) {
-            slot.reading = after;
-        }
+        slot.reading = after;
+        let session = slot.session;
         self.with_session(session, |connect, _| {
             if paused {
                 connect.session.pause();
