@@ -9,19 +9,15 @@ use crate::{
     measure::Result,
     report::{Found, best_peer},
     rows::ROWS,
+    sheet::{self, GRID, PEER, RIGHT, Sheet, WIDTH},
 };
 
 const LINE: i32 = 34;
 const LEFT: i32 = 330;
-const RIGHT: i32 = 60;
 const TOP: i32 = 78;
-const WIDTH: i32 = 1000;
 
-const OURS_COLOUR: RGBColor = RGBColor(0, 114, 178);
-const PEER_COLOUR: RGBColor = RGBColor(213, 94, 0);
 const FLOOR_COLOUR: RGBColor = RGBColor(120, 120, 120);
 const AIM_COLOUR: RGBColor = RGBColor(0, 158, 115);
-const GRID: RGBColor = RGBColor(225, 225, 225);
 
 /// What one row of a chart shows.
 struct Bar {
@@ -69,18 +65,8 @@ pub fn draw(found: &Found, folder: &Path) -> Result<()> {
 
 fn chart(file: &Path, title: &str, bars: &[Bar], logarithmic: bool) -> Result<()> {
     let lines = i32::try_from(bars.len())?;
-    let height = TOP + lines * LINE + 40;
-    let size = (u32::try_from(WIDTH)?, u32::try_from(height)?);
-    let area = SVGBackend::new(file, size).into_drawing_area();
-    area.fill(&WHITE)?;
-    let text = |size: i32| ("sans-serif", size).into_font();
-    let small = text(13).color(&BLACK);
-    area.draw(&Text::new(
-        title.to_owned(),
-        (16, 12),
-        text(20).color(&BLACK),
-    ))?;
-
+    let bottom = TOP + lines * LINE;
+    let sheet = Sheet::new(file, bottom + 40, title)?;
     let most = bars
         .iter()
         .flat_map(|bar| [bar.ours, bar.peer.unwrap_or(0.0), bar.aim]);
@@ -96,7 +82,6 @@ fn chart(file: &Path, title: &str, bars: &[Bar], logarithmic: bool) -> Result<()
         };
         LEFT + (share / whole * f64::from(WIDTH - LEFT - RIGHT)).round() as i32
     };
-    let bottom = TOP + lines * LINE;
     let ticks: Vec<f64> = match logarithmic {
         true => (1..=most.log10().ceil() as i32)
             .map(|n| 10_f64.powi(n))
@@ -107,43 +92,31 @@ fn chart(file: &Path, title: &str, bars: &[Bar], logarithmic: bool) -> Result<()
             .collect(),
     };
     for tick in ticks {
-        let x = scale(tick);
-        area.draw(&PathElement::new([(x, TOP - 8), (x, bottom)], GRID))?;
-        area.draw(&Text::new(
-            format!("{tick}"),
-            (x - 8, bottom + 8),
-            small.clone(),
-        ))?;
+        sheet.tick(tick, scale(tick), [TOP, bottom], GRID)?;
     }
     for (n, bar) in bars.iter().enumerate() {
         let y = TOP + i32::try_from(n)? * LINE;
-        area.draw(&Text::new(bar.title, (16, y + 6), small.clone()))?;
+        sheet.write(bar.title, (16, y + 6))?;
         let thick = |from: i32, to: i32, figure: f64, colour: RGBColor| {
             let corners = [(LEFT, y + from), (scale(figure).max(LEFT + 1), y + to)];
-            area.draw(&Rectangle::new(corners, colour.filled()))
+            sheet.bar(corners, colour)
         };
         if let Some(peer) = bar.peer {
-            thick(2, 8, peer, PEER_COLOUR)?;
+            thick(2, 8, peer, PEER)?;
         }
-        thick(9, 18, bar.ours, OURS_COLOUR)?;
+        thick(9, 18, bar.ours, sheet::OURS)?;
         if let Some(floor) = bar.floor {
             thick(19, 24, floor, FLOOR_COLOUR)?;
         }
         let x = scale(bar.aim);
-        let mark = [(x, y), (x, y + 26)];
-        area.draw(&PathElement::new(mark, AIM_COLOUR.stroke_width(3)))?;
+        sheet.line([(x, y), (x, y + 26)], AIM_COLOUR.stroke_width(3))?;
     }
     let legend = [
-        ("best peer", PEER_COLOUR),
-        ("this crate", OURS_COLOUR),
+        ("best peer", PEER),
+        ("this crate", sheet::OURS),
         ("floor", FLOOR_COLOUR),
         ("aim", AIM_COLOUR),
     ];
-    for (n, (name, colour)) in legend.into_iter().enumerate() {
-        let x = LEFT + i32::try_from(n)? * 130;
-        area.draw(&Rectangle::new([(x, 44), (x + 14, 56)], colour.filled()))?;
-        area.draw(&Text::new(name, (x + 20, 44), small.clone()))?;
-    }
-    area.present()?;
-    Ok(())
+    sheet.legend((LEFT, 44), 130, legend)?;
+    sheet.done()
 }

@@ -7,20 +7,18 @@ use plotters::prelude::*;
 use crate::{
     loopback::{RAW, STACKS, Stack, TABLES, find, ratio},
     measure::Result,
+    sheet::{self, GRID, PEER, RIGHT, Sheet, WIDTH},
 };
 
 const BAR: i32 = 13;
 const GAP: i32 = 26;
 const LEFT: i32 = 400;
-const RIGHT: i32 = 60;
 const TOP: i32 = 90;
-const WIDTH: i32 = 1000;
-const GRID: RGBColor = RGBColor(225, 225, 225);
 
 /// As `STACKS` without raw QUIC, which is the line at 1.
 const COLOURS: [RGBColor; 5] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
+    sheet::OURS,
+    PEER,
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 233),
     RGBColor(204, 121, 167),
@@ -45,37 +43,24 @@ pub fn draw(found: &[Stack], file: &Path) -> Result<()> {
 
     let lines = groups.iter().map(|group| group.1.len()).sum::<usize>();
     let bottom = TOP + i32::try_from(lines)? * BAR + i32::try_from(groups.len())? * GAP;
-    let size = (u32::try_from(WIDTH)?, u32::try_from(bottom + 30)?);
-    let area = SVGBackend::new(file, size).into_drawing_area();
-    area.fill(&WHITE)?;
-    let text = |size: i32| ("sans-serif", size).into_font().color(&BLACK);
-    let write =
-        |words: String, at: (i32, i32), size: i32| area.draw(&Text::new(words, at, text(size)));
-    write("CPU by that of raw QUIC".into(), (16, 12), 20)?;
+    let sheet = Sheet::new(file, bottom + 30, "CPU by that of raw QUIC")?;
     for tick in (0..=40).map(|n| 0.5 * f64::from(n)) {
         if tick > most {
             break;
         }
         let colour = if tick == 1.0 { BLACK } else { GRID };
-        let x = scale(tick);
-        area.draw(&PathElement::new([(x, TOP - 8), (x, bottom)], colour))?;
-        write(format!("{tick}"), (x - 8, bottom + 8), 13)?;
+        sheet.tick(tick, scale(tick), [TOP, bottom], colour)?;
     }
     let mut y = TOP;
     for (title, bars) in groups {
-        write(title.into(), (16, y), 13)?;
+        sheet.write(title, (16, y))?;
         for (figure, colour) in bars {
-            let corners = [(LEFT, y), (scale(figure), y + BAR - 2)];
-            area.draw(&Rectangle::new(corners, colour.filled()))?;
+            sheet.bar([(LEFT, y), (scale(figure), y + BAR - 2)], colour)?;
             y += BAR;
         }
         y += GAP;
     }
-    for (n, (&(_, name), colour)) in (0..).zip(stacks().zip(COLOURS)) {
-        let x = 16 + n * 190;
-        area.draw(&Rectangle::new([(x, 48), (x + 14, 60)], colour.filled()))?;
-        write(name.into(), (x + 20, 48), 13)?;
-    }
-    area.present()?;
-    Ok(())
+    let names = stacks().map(|&(_, name)| name).zip(COLOURS);
+    sheet.legend((16, 48), 190, names)?;
+    sheet.done()
 }

@@ -23,6 +23,7 @@ mod measure;
 mod report;
 mod rows;
 mod scaling;
+mod sheet;
 
 use std::{env, path::Path};
 

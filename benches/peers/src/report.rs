@@ -218,10 +218,10 @@ fn counted(counted: Option<(f64, f64)>) -> String {
 const HEAD: &str = "\
 # What it costs
 
-Written by `cargo run --release --manifest-path benches/peers/Cargo.toml`; do not edit. Ours and the
-peers' were measured in one run, of one build, on one machine: trust ratios before figures. A part that an earlier run
-measured says so under its title. What each row does is in
-[operations/](operations), and in [peers/src](peers/src) for the peers.
+Written by `cargo run --release --manifest-path benches/peers/Cargo.toml`; do not edit. That wants valgrind, and
+`cargo install gungraun-runner --version 0.20.0 --locked`. Ours and the peers' were measured in one run, of one build, on
+one machine: trust ratios before figures. A part that an earlier run measured says so under its title. What each row does
+is in [operations/](operations), and in [peers/src](peers/src) for the peers.
 
 Instructions are counted by callgrind, user space only, and repeat to within 1 %. \"A\" are allocations and \"R\"
 reallocations. \"Floor\" is what the work takes when it is written by hand for nothing else. \"Best peer\" is whichever
