@@ -115,7 +115,7 @@ pub struct NotASessionId;
 
 /// A request that cannot be sent as the CONNECT of a session (draft §3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("needs an https URI with an authority, and no header that CONNECT sets itself")]
+#[error("needs an https URI of a host, in ASCII, and no header that CONNECT sets itself")]
 pub struct InvalidRequest;
 
 /// A name that cannot be offered or chosen as a protocol (draft §3.3, RFC 9651 §3.3.3).

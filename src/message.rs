@@ -10,12 +10,13 @@ mod serde;
 use std::{
     borrow::Cow,
     hash::{Hash, Hasher},
+    net::Ipv6Addr,
     time::Duration,
 };
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header,
-    uri::{PathAndQuery, Scheme},
+    uri::{Authority, PathAndQuery, Scheme},
 };
 
 use crate::{Dialect, InvalidRequest, Priority, priority::PRIORITY};
@@ -177,23 +178,45 @@ impl Request {
     }
 }
 
-fn check_uri(uri: &Uri) -> Result<(), InvalidRequest> {
+/// Whether it can be the URI of a session: asked of what is sent, and of what comes.
+pub(crate) fn check_uri(uri: &Uri) -> Result<(), InvalidRequest> {
     // §3.2: "The `:scheme` field MUST be `https`."
     if uri.scheme() != Some(&Scheme::HTTPS) {
         return Err(InvalidRequest);
     }
     // §3.2: "Both the `:authority` and the `:path` value MUST be set"
-    let authority = uri.authority().ok_or(InvalidRequest)?.as_str();
-    // RFC 9114 §4.3.1: the authority has no userinfo. Nor is there a host before a colon in front.
-    if authority.starts_with(':') || authority.bytes().any(|byte| byte == b'@') {
+    let authority = uri.authority().ok_or(InvalidRequest)?;
+    // RFC 9114 §4.3.1: only OPTIONS may have "*" for its path.
+    if !is_host_and_port(authority) || !uri.path().starts_with('/') {
         return Err(InvalidRequest);
     }
-    // RFC 9114 §4.3.1: only OPTIONS may have "*" for its path.
-    if uri.path().starts_with('/') {
+    // RFC 3986 §2.1: other bytes are percent-encoded.
+    let target = uri.path_and_query().map_or("", PathAndQuery::as_str);
+    if target.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(())
     } else {
         Err(InvalidRequest)
     }
+}
+
+/// RFC 3986 §3.2, without the userinfo that RFC 9114 §4.3.1 forbids.
+fn is_host_and_port(authority: &Authority) -> bool {
+    let host = authority.host();
+    let is_host = match host.strip_prefix('[') {
+        Some(address) => address
+            .strip_suffix(']')
+            .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        None => !host.is_empty(),
+    };
+    let is_port = |port: &str| {
+        port.bytes().all(|byte| byte.is_ascii_digit())
+            && (port.is_empty() || port.parse::<u16>().is_ok())
+    };
+    let behind = authority.as_str().strip_prefix(host);
+    is_host
+        && behind.is_some_and(|behind| {
+            behind.is_empty() || behind.strip_prefix(':').is_some_and(is_port)
+        })
 }
 
 /// Whether a field is the crate's to send, or has no place in a message of a session at all.

@@ -11,7 +11,7 @@ use http::{
 use crate::dialect::{self, ProtocolRule};
 use crate::{
     Dialect, Http3Error, Protocol, Rejection, Request, Response, Violation,
-    message::{WT_AVAILABLE_PROTOCOLS, WT_PROTOCOL, is_reserved},
+    message::{WT_AVAILABLE_PROTOCOLS, WT_PROTOCOL, check_uri, is_reserved},
     wire::{
         frame,
         qpack::{self, Encoder, Line, Name},
@@ -116,16 +116,17 @@ pub(crate) fn read_request(section: &[u8], limit: usize) -> Result<Asked, Unread
 }
 
 fn uri_of(authority: Bytes, path: Bytes) -> Option<Uri> {
-    let authority = Authority::from_maybe_shared(authority).ok()?;
-    // RFC 9114 §4.3.1: the authority has no userinfo.
-    if authority.as_str().contains('@') {
+    // A `Uri` might take the path for more of the host, and drops a fragment.
+    if !path.starts_with(b"/") || path.contains(&b'#') {
         return None;
     }
     let mut parts = uri::Parts::default();
     parts.scheme = Some(Scheme::HTTPS);
-    parts.authority = Some(authority);
+    parts.authority = Some(Authority::from_maybe_shared(authority).ok()?);
     parts.path_and_query = Some(PathAndQuery::from_maybe_shared(path).ok()?);
-    Uri::from_parts(parts).ok()
+    let uri = Uri::from_parts(parts).ok()?;
+    check_uri(&uri).ok()?;
+    Some(uri)
 }
 
 impl Wanted {
