@@ -1,14 +1,15 @@
 //! The small pieces where no conversation reaches: `seen`, `outgoing`, `deadlines`, `flood`,
-//! `buffered`.
+//! `buffered`, `outputs`.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::{
-    buffered::Buffered, deadlines::Deadlines, flood::Flood, outgoing::Outgoing, seen::Seen,
+    buffered::Buffered, deadlines::Deadlines, flood::Flood, outgoing::Outgoing, outputs::Outputs,
+    seen::Seen,
 };
-use crate::{Dir, Limits, SessionId, Side, StreamId, wire::varint};
+use crate::{Dir, Event, Limits, Protocol, Request, SessionId, Side, StreamId, wire::varint};
 
 fn now() -> Instant {
     #[expect(
@@ -300,4 +301,39 @@ fn datagrams_that_waited_too_long_are_dropped_and_counted() {
     assert_eq!(buffered.oldest_datagram(), Some(at(3)));
     assert_eq!(buffered.datagrams_of(session(0)).len(), 1);
     assert_eq!(buffered.expire_datagrams(at(9)), 0);
+}
+
+// ---- outputs
+
+/// What a request weighs until it is polled: its URI, a field, a protocol.
+fn weight(uri: &str, (name, value): (&'static str, &'static str), protocol: &str) -> usize {
+    let mut request = Request::new(uri.parse().unwrap())
+        .protocols([Protocol::try_from(protocol).unwrap()])
+        .origin(value.try_into().unwrap());
+    request.headers.insert(name, value.try_into().unwrap());
+    let mut outputs = Outputs::default();
+    outputs.event(Event::SessionRequested {
+        session: session(0),
+        request: Box::new(request),
+    });
+    outputs.undelivered()
+}
+
+#[test]
+fn a_request_weighs_a_byte_more_for_each_byte_of_its_text() {
+    let least = weight("https://host/path", ("name", "value"), "one");
+    for (uri, field, protocol, more) in [
+        ("https://host-and-more/path", ("name", "value"), "one", 9),
+        ("https://host/path?and=more", ("name", "value"), "one", 9),
+        ("https://host/path", ("name-and-more", "value"), "one", 9),
+        // It is the origin's too.
+        ("https://host/path", ("name", "value and more"), "one", 18),
+        ("https://host/path", ("name", "value"), "one and more", 9),
+    ] {
+        assert_eq!(
+            weight(uri, field, protocol),
+            least + more,
+            "{uri} {field:?}"
+        );
+    }
 }

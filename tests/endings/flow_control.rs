@@ -681,6 +681,32 @@ fn each_session_has_its_own_limits() {
 }
 
 #[test]
+fn what_one_session_uses_of_our_limits_is_not_taken_from_another() {
+    both_roles(|side| {
+        let mut rig = connected(side, Dialect::Draft16, FlowControl::new(5, 1, 1), ROOMY);
+        let [first, second] = [CONNECT, 4].map(|stream| {
+            let session = rig.request_session(stream);
+            rig.answer(session);
+            session
+        });
+        let streams = [0, 1, 2].map(|n| rig.peer_uni(n));
+        rig.peer_opens(streams[0], first, &[1; 5]);
+        rig.peer_opens(streams[1], second, &[1; 5]);
+        assert!(rig.connection.sessions().eq([first, second]));
+        rig.peer_opens(streams[2], first, b"");
+        assert!(rig.connection.sessions().eq([second]));
+        let over = |output: &Output| {
+            matches!(output, Output::Event(Event::SessionClosed { session, reason })
+                if *session == first && *reason == violation(Violation::TooManyStreams))
+        };
+        assert_eq!(
+            rig.outputs().iter().filter(|output| over(output)).count(),
+            1
+        );
+    });
+}
+
+#[test]
 fn our_own_limits_are_announced_with_the_signals_that_go_with_them() {
     both_roles(|side| {
         let mut config = Config::default();

@@ -13,6 +13,7 @@ mod connection_lost;
 mod deadlines;
 mod flow_control;
 mod http3_errors;
+mod neighbours;
 mod never_opened;
 mod not_an_end;
 mod peer_ends;

@@ -1744,3 +1744,19 @@ fn n07_a_stream_that_is_resumed_is_read_when_nothing_else_holds_reads_back() {
         assert!(rig.connection.wants(stream));
     });
 }
+
+#[test]
+fn who_could_not_open_a_stream_is_told_when_quic_has_one() {
+    both_roles(|side| {
+        let (mut rig, session) = Rig::open(side);
+        for dir in [Dir::Bi, Dir::Uni] {
+            rig.handle(Input::StreamsAvailable { dir });
+            assert_eq!(rig.outputs(), [], "nobody wanted one");
+            drop(rig.connection.open(session, dir).unwrap());
+            for told in [vec![event(Event::StreamsAvailable { dir })], vec![]] {
+                rig.handle(Input::StreamsAvailable { dir });
+                assert_eq!(rig.outputs(), told);
+            }
+        }
+    });
+}

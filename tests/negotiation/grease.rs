@@ -86,6 +86,40 @@ fn without_a_seed_nothing_is_sent() {
 }
 
 #[test]
+fn no_stream_is_begun_when_the_connection_ends() {
+    both_roles(|side| {
+        let mut rig = Rig::with(side, greasing(1), Dialect::Draft16);
+        rig.open_session();
+        assert!(rig.connection.protocol_stream().is_some());
+        rig.connection.shutdown(rig.now, 0, "");
+        assert!(rig.connection.protocol_stream().is_none());
+    });
+}
+
+#[test]
+fn the_reserved_setting_stands_anywhere_among_the_others() {
+    both_roles(|side| {
+        let mut places = BTreeSet::new();
+        let mut count = 0;
+        for seed in 0..200 {
+            let bytes = control_bytes(side, greasing(seed));
+            let (_, mut rest) = tlvs(&bytes[1..])[0];
+            let mut at = 0;
+            while !rest.is_empty() {
+                let (id, value) = get(rest);
+                if is_reserved(id) {
+                    places.insert(at);
+                }
+                rest = get(value).1;
+                at += 1;
+            }
+            count = at;
+        }
+        assert_eq!(places, (0..count).collect());
+    });
+}
+
+#[test]
 fn settings_hold_one_more_and_a_frame_follows_them() {
     both_roles(|side| {
         let plain = control_bytes(side, Config::default());
