@@ -376,7 +376,7 @@ impl Connection {
             self.deadlines.next(),
             ending,
             self.idle_deadline(),
-            self.datagram_deadline(),
+            self.buffered_deadline(),
             self.refusal_deadline(),
         ]
         .into_iter()

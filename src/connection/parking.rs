@@ -167,10 +167,10 @@ impl Connection {
 
     /// The session that parked streams and datagrams waited for has been requested.
     pub(super) fn adopt_orphans(&mut self, session: SessionId) {
-        if let Some(forsaken) = self.buffered.take_forsaken(session) {
+        if let Some(owed) = self.buffered.take_forsaken(session) {
             self.with_session(session, |connect, _| {
-                connect.session.forgive(Dir::Bi, forsaken.bidi.into());
-                connect.session.forgive(Dir::Uni, forsaken.uni.into());
+                connect.session.forgive(Dir::Bi, owed.bidi.into());
+                connect.session.forgive(Dir::Uni, owed.uni.into());
             });
         }
         for stream in self.buffered.orphans_of(session) {
@@ -232,7 +232,10 @@ impl Connection {
     /// given back, or the session might get stuck.
     fn forgive(&mut self, session: SessionId, dir: Dir) {
         if self.connect_stream(session).is_none() {
-            self.buffered.forsake(session, dir, &self.config.limits);
+            if let Some(now) = self.now {
+                self.buffered
+                    .forsake(session, dir, now, &self.config.limits);
+            }
             return;
         }
         self.with_session(session, |connect, _| connect.session.forgive(dir, 1));
