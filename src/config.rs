@@ -62,11 +62,12 @@ pub struct Config {
 /// most
 ///
 /// ```text
-///   (bidi + uni) × 1 KiB                                    slots
-/// + bidi × 2 × field_section                                HEADERS in pieces
+///   (bidi + uni + buffered_streams) × 1 KiB               slots
+/// + bidi × 2 × max(field_section, 1028)                   HEADERS, or a close capsule, in pieces
 /// + unanswered_requests × (8 × field_section + 2 × unanswered_body + 2 × read)
-/// + sessions × 2 × datagram_capsule                         capsules in pieces
+/// + sessions × 2 × datagram_capsule                       DATAGRAM capsules in pieces
 /// + 2 × buffered_bytes + buffered_datagrams × 128
+/// + max(buffered_streams, sessions) × 64                  streams refused before their session
 /// + 2 × control_frame
 /// + unanswered_requests × 128                             priorities that came first
 /// + 8 × undelivered_bytes + 2 × read
@@ -180,7 +181,9 @@ pub struct Deadlines {
     /// Server: a connection that carries no session for this long is closed with H3_NO_ERROR.
     /// Default 30 s. Without effect at a client.
     pub idle_connection: Option<Duration>,
-    /// How long streams and datagrams wait for their session to open. Default 5 s.
+    /// How long streams and datagrams wait for their session to open. Default 5 s. So long, from the
+    /// last of them, it is also known which streams were refused before their session was requested,
+    /// and that it owes session flow control's credit for them.
     pub buffered: Duration,
     /// How long STOP_SENDING(WT_SESSION_GONE) waits for the close capsule that it may have
     /// overtaken. Default 1 s; zero does not wait.
