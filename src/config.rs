@@ -77,9 +77,21 @@ pub struct Config {
 ///
 /// bytes. A factor of 2 is what a growing buffer may have in reserve. Events are counted with the
 /// headers they hold; when four times `undelivered_bytes` wait, which takes a host that feeds what
-/// is not wanted or a peer that opens stream after stream, the connection is closed with
-/// H3_EXCESSIVE_LOAD. So it is when in one second more than 1024 things happen that cost the peer
-/// nothing: empty and unknown frames, refused requests, cancelled streams.
+/// is not wanted or a peer that goes on with what always is (new streams, requests, priorities), the
+/// connection is closed with H3_EXCESSIVE_LOAD.
+///
+/// # Floods
+///
+/// So it is when in one second more than 1024 things happen that cost the peer next to nothing:
+///
+/// - a frame on the control stream, an instruction's byte on a QPACK stream, and on a request stream
+///   an empty frame, one of unknown type or an informational response;
+/// - a request that is refused before the application hears of it, or taken back before its answer;
+/// - a stream of unknown type, and one that ends before it says what it is;
+/// - a stream that is refused at once because the session that it names is not there.
+///
+/// Requests that the application answered are not counted, nor are datagrams and the streams of a
+/// session that is there or was: these QUIC's limits pace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]

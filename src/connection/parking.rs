@@ -89,7 +89,7 @@ impl Connection {
             Destination::Session => self.attach_to(session, stream, preamble.len),
             Destination::Expected => self.park_orphan(session, stream, preamble.len),
             Destination::Gone => self.refuse_stream(stream, WT_SESSION_GONE),
-            Destination::Never => self.refuse_stream(stream, WT_BUFFERED_STREAM_REJECTED),
+            Destination::Never => self.refuse_early(stream),
         }
         if let Some(code) = preamble.stopped {
             self.data_stopped(stream, code);
@@ -151,7 +151,7 @@ impl Connection {
     fn park_orphan(&mut self, session: SessionId, stream: StreamId, header_len: u8) {
         if !self.buffered.has_stream_room(&self.config.limits) {
             self.forgive(session, stream.dir());
-            return self.refuse_stream(stream, WT_BUFFERED_STREAM_REJECTED);
+            return self.refuse_early(stream);
         }
         self.buffered.add_stream();
         self.buffered.add_orphan(session, stream);
@@ -253,6 +253,12 @@ impl Connection {
         self.refuse_halves(stream, code, stream.dir() == Dir::Bi);
     }
 
+    /// Refuses a stream whose session is not there: nothing paces these but the peer.
+    fn refuse_early(&mut self, stream: StreamId) {
+        self.refuse_stream(stream, WT_BUFFERED_STREAM_REJECTED);
+        self.count_cheap();
+    }
+
     fn refuse_halves(&mut self, stream: StreamId, code: u64, sending: bool) {
         self.stats.streams_refused += 1;
         self.remove_data(stream);
@@ -282,6 +288,8 @@ impl Connection {
         let session = *session;
         if !parked.known {
             self.forgive(session, stream.dir());
+            self.refuse_early(stream);
+            return false;
         }
         let was_sending = self.with_session(session, |connect, _| connect.session.forget(stream));
         // The peer's STOP_SENDING had its answer already.
