@@ -62,11 +62,12 @@ pub struct Config {
 /// most
 ///
 /// ```text
-///   (bidi + uni) × 1 KiB                                    slots
-/// + bidi × 2 × field_section                                HEADERS in pieces
+///   (bidi + uni + buffered_streams) × 1 KiB               slots
+/// + bidi × 2 × max(field_section, 1028)                   HEADERS, or a close capsule, in pieces
 /// + unanswered_requests × (8 × field_section + 2 × unanswered_body + 2 × read)
-/// + sessions × 2 × datagram_capsule                         capsules in pieces
+/// + sessions × 2 × datagram_capsule                       DATAGRAM capsules in pieces
 /// + 2 × buffered_bytes + buffered_datagrams × 128
+/// + max(buffered_streams, sessions) × 64                  streams refused before their session
 /// + 2 × control_frame
 /// + unanswered_requests × 128                             priorities that came first
 /// + 8 × undelivered_bytes + 2 × read
@@ -76,9 +77,21 @@ pub struct Config {
 ///
 /// bytes. A factor of 2 is what a growing buffer may have in reserve. Events are counted with the
 /// headers they hold; when four times `undelivered_bytes` wait, which takes a host that feeds what
-/// is not wanted or a peer that opens stream after stream, the connection is closed with
-/// H3_EXCESSIVE_LOAD. So it is when in one second more than 1024 things happen that cost the peer
-/// nothing: empty and unknown frames, refused requests, cancelled streams.
+/// is not wanted or a peer that goes on with what always is (new streams, requests, priorities), the
+/// connection is closed with H3_EXCESSIVE_LOAD.
+///
+/// # Floods
+///
+/// So it is when in one second more than 1024 things happen that cost the peer next to nothing:
+///
+/// - a frame on the control stream, an instruction's byte on a QPACK stream, and on a request stream
+///   an empty frame, one of unknown type or an informational response;
+/// - a request that is refused before the application hears of it, or taken back before its answer;
+/// - a stream of unknown type, and one that ends before it says what it is;
+/// - a stream that is refused at once because the session that it names is not there.
+///
+/// Requests that the application answered are not counted, nor are datagrams and the streams of a
+/// session that is there or was: these QUIC's limits pace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
@@ -180,7 +193,9 @@ pub struct Deadlines {
     /// Server: a connection that carries no session for this long is closed with H3_NO_ERROR.
     /// Default 30 s. Without effect at a client.
     pub idle_connection: Option<Duration>,
-    /// How long streams and datagrams wait for their session to open. Default 5 s.
+    /// How long streams and datagrams wait for their session to open. Default 5 s. So long, from the
+    /// last of them, it is also known which streams were refused before their session was requested,
+    /// and that it owes session flow control's credit for them.
     pub buffered: Duration,
     /// How long STOP_SENDING(WT_SESSION_GONE) waits for the close capsule that it may have
     /// overtaken. Default 1 s; zero does not wait.

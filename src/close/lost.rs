@@ -229,7 +229,7 @@ pub enum Http3Error {
     QpackEncoderStream,
     /// An instruction on the QPACK decoder stream about something that was never sent.
     QpackDecoderStream,
-    /// More of something than one of the [`Limits`](crate::Limits).
+    /// More of something than one of the [`Limits`](crate::Limits), or a flood as described there.
     ExcessiveLoad,
     /// A mistake that no other code is for.
     General,

@@ -2,7 +2,7 @@
 //!
 //! Streams lie parked in their own slots; datagrams for a session that was requested lie in that
 //! session. Here are the datagrams that name a request which has not arrived, the index of the
-//! streams that do, and the counts of all of them against the limits.
+//! streams that do, the number of those that were refused, and all of it against the limits.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -18,18 +18,28 @@ use crate::{Dir, Limits, SessionId, StreamId};
 pub(super) struct Buffered {
     /// Parked streams whose session was not requested yet.
     orphans: BTreeSet<(SessionId, StreamId)>,
-    /// How many were refused before that, of each kind: their peer has counted them, and the
-    /// session, should it come, owes credit for them.
-    forsaken: BTreeMap<SessionId, Forsaken>,
+    /// Those that were refused before that.
+    forsaken: Option<Box<Forsaken>>,
     datagrams: VecDeque<Datagram>,
     streams: u32,
     datagram_count: usize,
     bytes: usize,
 }
 
+/// Streams that were refused before their session was requested: the peer has counted them, and the
+/// session, should it come, owes credit for them.
+#[derive(Debug)]
+#[cfg_attr(feature = "testing", derive(Clone, PartialEq, Eq, Hash))]
+struct Forsaken {
+    owed: BTreeMap<SessionId, Owed>,
+    /// When the last of them was refused.
+    at: Instant,
+}
+
+/// How many streams, of each kind.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "testing", derive(PartialEq, Eq, Hash))]
-pub(super) struct Forsaken {
+pub(super) struct Owed {
     pub(super) bidi: u32,
     pub(super) uni: u32,
 }
@@ -87,22 +97,36 @@ impl Buffered {
         self.orphans.remove(&(session, stream));
     }
 
-    /// A stream was refused whose session was not requested yet.
-    pub(super) fn forsake(&mut self, session: SessionId, dir: Dir, limits: &Limits) {
+    /// A stream was refused whose session was not requested yet. Beyond the limit it is forgotten, as
+    /// it is with time: an honest peer has no more requests on their way, nor for so long.
+    pub(super) fn forsake(&mut self, session: SessionId, dir: Dir, now: Instant, limits: &Limits) {
         let limit = limits.buffered_streams.max(limits.sessions);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        if self.forsaken.len() >= limit && !self.forsaken.contains_key(&session) {
+        let forsaken = self.forsaken.get_or_insert_with(|| {
+            Box::new(Forsaken {
+                owed: BTreeMap::new(),
+                at: now,
+            })
+        });
+        forsaken.at = now;
+        if forsaken.owed.len() >= limit && !forsaken.owed.contains_key(&session) {
             return;
         }
-        let forsaken = self.forsaken.entry(session).or_default();
+        let owed = forsaken.owed.entry(session).or_default();
         match dir {
-            Dir::Bi => forsaken.bidi = forsaken.bidi.saturating_add(1),
-            Dir::Uni => forsaken.uni = forsaken.uni.saturating_add(1),
+            Dir::Bi => owed.bidi = owed.bidi.saturating_add(1),
+            Dir::Uni => owed.uni = owed.uni.saturating_add(1),
         }
     }
 
-    pub(super) fn take_forsaken(&mut self, session: SessionId) -> Option<Forsaken> {
-        self.forsaken.remove(&session)
+    /// How many were refused before their session, which has come.
+    pub(super) fn take_forsaken(&mut self, session: SessionId) -> Option<Owed> {
+        let forsaken = self.forsaken.as_mut()?;
+        let owed = forsaken.owed.remove(&session);
+        if forsaken.owed.is_empty() {
+            self.forsaken = None;
+        }
+        owed
     }
 
     /// The streams that wait for `session` to be requested, in the order of ids.
@@ -141,13 +165,19 @@ impl Buffered {
         found
     }
 
-    /// When the oldest datagram came.
-    pub(super) fn oldest_datagram(&self) -> Option<Instant> {
+    /// Since when the first waits of what [expires](Self::expire).
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        let forsaken = self.forsaken.as_ref().map(|forsaken| forsaken.at);
+        self.oldest_datagram().into_iter().chain(forsaken).min()
+    }
+
+    fn oldest_datagram(&self) -> Option<Instant> {
         self.datagrams.front().map(|datagram| datagram.since)
     }
 
-    /// Drops the datagrams that came at `until` or before, and gives their number.
-    pub(super) fn expire_datagrams(&mut self, until: Instant) -> u64 {
+    /// Drops what has waited since `until` or longer, and gives the number of datagrams.
+    pub(super) fn expire(&mut self, until: Instant) -> u64 {
+        self.forsaken.take_if(|forsaken| forsaken.at <= until);
         let mut expired = Vec::new();
         while self.oldest_datagram().is_some_and(|since| since <= until) {
             expired.extend(self.datagrams.pop_front().map(|datagram| datagram.payload));
@@ -159,6 +189,9 @@ impl Buffered {
 
     #[cfg(feature = "testing")]
     pub(super) fn set_back(&mut self, by: std::time::Duration) {
+        if let Some(forsaken) = &mut self.forsaken {
+            forsaken.at = crate::session::set_back(forsaken.at, by);
+        }
         for datagram in &mut self.datagrams {
             datagram.since = crate::session::set_back(datagram.since, by);
         }

@@ -114,6 +114,8 @@ impl Connection {
                     if let Err(error) = self.control_frame(kind, &payload, is_cut) {
                         return self.fail(error);
                     }
+                    // One read can hold a thousand of them, each an event.
+                    self.check_backlog();
                 }
             }
         }

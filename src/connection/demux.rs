@@ -417,9 +417,9 @@ impl Connection {
         self.refusal?.1.checked_add(self.config.deadlines.linger)
     }
 
-    pub(super) fn datagram_deadline(&self) -> Option<Instant> {
+    pub(super) fn buffered_deadline(&self) -> Option<Instant> {
         self.buffered
-            .oldest_datagram()?
+            .oldest()?
             .checked_add(self.config.deadlines.buffered)
     }
 
@@ -440,11 +440,11 @@ impl Connection {
                 _ => {}
             }
         }
-        if self.datagram_deadline().is_some_and(|at| at <= now) {
+        if self.buffered_deadline().is_some_and(|at| at <= now) {
             let until = now
                 .checked_sub(self.config.deadlines.buffered)
                 .unwrap_or(now);
-            self.stats.datagrams_absorbed += self.buffered.expire_datagrams(until);
+            self.stats.datagrams_absorbed += self.buffered.expire(until);
         }
         if self.refusal_deadline().is_some_and(|at| at <= now) {
             self.refusal = None;

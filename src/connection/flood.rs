@@ -1,5 +1,5 @@
-//! How much a peer may do that costs it nothing and us something: empty and unknown frames, refused
-//! requests, cancelled streams.
+//! How much a peer may do that costs it next to nothing and us something. What counts is said in
+//! [`Limits`](crate::Limits).
 
 use std::time::{Duration, Instant};
 

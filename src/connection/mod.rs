@@ -376,7 +376,7 @@ impl Connection {
             self.deadlines.next(),
             ending,
             self.idle_deadline(),
-            self.datagram_deadline(),
+            self.buffered_deadline(),
             self.refusal_deadline(),
         ]
         .into_iter()
@@ -507,10 +507,15 @@ impl Connection {
     /// shutdown that waited may be done.
     #[inline]
     fn settle(&mut self) {
+        self.check_backlog();
+        self.part_if_settled();
+    }
+
+    #[inline]
+    fn check_backlog(&mut self) {
         if self.is_backlogged() {
             self.hold_back();
         }
-        self.part_if_settled();
     }
 
     /// While the connection ends: when the peer is through, at once, or after a moment that lets its

@@ -89,7 +89,7 @@ impl Connection {
             Destination::Session => self.attach_to(session, stream, preamble.len),
             Destination::Expected => self.park_orphan(session, stream, preamble.len),
             Destination::Gone => self.refuse_stream(stream, WT_SESSION_GONE),
-            Destination::Never => self.refuse_stream(stream, WT_BUFFERED_STREAM_REJECTED),
+            Destination::Never => self.refuse_early(stream),
         }
         if let Some(code) = preamble.stopped {
             self.data_stopped(stream, code);
@@ -151,7 +151,7 @@ impl Connection {
     fn park_orphan(&mut self, session: SessionId, stream: StreamId, header_len: u8) {
         if !self.buffered.has_stream_room(&self.config.limits) {
             self.forgive(session, stream.dir());
-            return self.refuse_stream(stream, WT_BUFFERED_STREAM_REJECTED);
+            return self.refuse_early(stream);
         }
         self.buffered.add_stream();
         self.buffered.add_orphan(session, stream);
@@ -167,10 +167,10 @@ impl Connection {
 
     /// The session that parked streams and datagrams waited for has been requested.
     pub(super) fn adopt_orphans(&mut self, session: SessionId) {
-        if let Some(forsaken) = self.buffered.take_forsaken(session) {
+        if let Some(owed) = self.buffered.take_forsaken(session) {
             self.with_session(session, |connect, _| {
-                connect.session.forgive(Dir::Bi, forsaken.bidi.into());
-                connect.session.forgive(Dir::Uni, forsaken.uni.into());
+                connect.session.forgive(Dir::Bi, owed.bidi.into());
+                connect.session.forgive(Dir::Uni, owed.uni.into());
             });
         }
         for stream in self.buffered.orphans_of(session) {
@@ -232,7 +232,10 @@ impl Connection {
     /// given back, or the session might get stuck.
     fn forgive(&mut self, session: SessionId, dir: Dir) {
         if self.connect_stream(session).is_none() {
-            self.buffered.forsake(session, dir, &self.config.limits);
+            if let Some(now) = self.now {
+                self.buffered
+                    .forsake(session, dir, now, &self.config.limits);
+            }
             return;
         }
         self.with_session(session, |connect, _| connect.session.forgive(dir, 1));
@@ -248,6 +251,12 @@ impl Connection {
     /// Refuses a peer's stream, whether it has a slot or not.
     pub(super) fn refuse_stream(&mut self, stream: StreamId, code: u64) {
         self.refuse_halves(stream, code, stream.dir() == Dir::Bi);
+    }
+
+    /// Refuses a stream whose session is not there: nothing paces these but the peer.
+    fn refuse_early(&mut self, stream: StreamId) {
+        self.refuse_stream(stream, WT_BUFFERED_STREAM_REJECTED);
+        self.count_cheap();
     }
 
     fn refuse_halves(&mut self, stream: StreamId, code: u64, sending: bool) {
@@ -279,6 +288,8 @@ impl Connection {
         let session = *session;
         if !parked.known {
             self.forgive(session, stream.dir());
+            self.refuse_early(stream);
+            return false;
         }
         let was_sending = self.with_session(session, |connect, _| connect.session.forget(stream));
         // The peer's STOP_SENDING had its answer already.

@@ -14,8 +14,8 @@ use super::{
     slot::{ConnectStream, Slot},
 };
 use crate::{
-    Action, AnswerError, ConnectError, Dialect, Dir, Endpoint, Event, Http3Error, Priority,
-    Rejection, Request, Response, SessionId, Side, StreamId, Violation,
+    Action, AnswerError, CloseReason, ConnectError, Dialect, Dir, Endpoint, Event, Http3Error,
+    Priority, Rejection, Request, Response, SessionId, Side, StreamId, Violation,
     session::{self, Session, Terms},
     wire::{error_code::WT_SESSION_GONE, frame},
 };
@@ -130,7 +130,12 @@ impl Connection {
             session::Event::Closed { reason } => {
                 self.session_ended();
                 self.log.session_closed(session, &reason);
-                Event::SessionClosed { session, reason }
+                let is_withdrawn = matches!(reason, CloseReason::Withdrawn { .. });
+                self.out.event(Event::SessionClosed { session, reason });
+                if is_withdrawn {
+                    self.count_cheap();
+                }
+                return;
             }
             session::Event::DatagramReceived { payload } => {
                 return self.tell_datagram(session, payload);
@@ -539,7 +544,7 @@ impl Connection {
         });
     }
 
-    /// Counts something that costs the peer nothing.
+    /// Counts something that costs the peer next to nothing.
     pub(super) fn count_cheap(&mut self) {
         if self.now.is_some_and(|now| self.flood.is_excessive(now)) {
             self.fail(Http3Error::ExcessiveLoad);

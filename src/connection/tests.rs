@@ -284,7 +284,7 @@ fn datagrams_are_found_by_session_in_the_order_of_arrival() {
     assert_eq!(buffered.datagrams_of(session(0)), ["a", "c"]);
     assert_eq!(buffered.datagrams_of(session(0)), [""; 0]);
     assert_eq!(buffered.datagrams_of(session(1)), ["b", "d"]);
-    assert_eq!(buffered.oldest_datagram(), None);
+    assert_eq!(buffered.oldest(), None);
 }
 
 #[test]
@@ -295,12 +295,41 @@ fn datagrams_that_waited_too_long_are_dropped_and_counted() {
     for seconds in [1, 2, 2, 3] {
         buffered.add_datagram(session(0), &Bytes::from_static(b"d"), at(seconds));
     }
-    assert_eq!(buffered.expire_datagrams(start), 0);
-    assert_eq!(buffered.oldest_datagram(), Some(at(1)));
-    assert_eq!(buffered.expire_datagrams(at(2)), 3);
-    assert_eq!(buffered.oldest_datagram(), Some(at(3)));
+    assert_eq!(buffered.expire(start), 0);
+    assert_eq!(buffered.oldest(), Some(at(1)));
+    assert_eq!(buffered.expire(at(2)), 3);
+    assert_eq!(buffered.oldest(), Some(at(3)));
     assert_eq!(buffered.datagrams_of(session(0)).len(), 1);
-    assert_eq!(buffered.expire_datagrams(at(9)), 0);
+    assert_eq!(buffered.expire(at(9)), 0);
+}
+
+#[test]
+fn what_a_session_to_come_is_owed_is_kept_until_it_comes_or_nobody_waits_for_it() {
+    let start = now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let limits = Limits {
+        buffered_streams: 0,
+        sessions: 2,
+        ..Limits::default()
+    };
+    let mut buffered = Buffered::default();
+    for (of, dir, seconds) in [(0, Dir::Uni, 1), (1, Dir::Bi, 2), (0, Dir::Uni, 3)] {
+        buffered.forsake(session(of), dir, at(seconds), &limits);
+    }
+    // There is no room for a third.
+    buffered.forsake(session(2), Dir::Uni, at(4), &limits);
+    assert!(buffered.take_forsaken(session(2)).is_none());
+    let owed = buffered.take_forsaken(session(0)).unwrap();
+    assert_eq!((owed.bidi, owed.uni), (0, 2));
+    // The last of them counts for all.
+    assert_eq!(buffered.oldest(), Some(at(4)));
+    assert_eq!(buffered.expire(at(3)), 0);
+    let owed = buffered.take_forsaken(session(1)).unwrap();
+    assert_eq!((owed.bidi, owed.uni), (1, 0));
+    assert_eq!(buffered.oldest(), None);
+    buffered.forsake(session(1), Dir::Bi, at(5), &limits);
+    assert_eq!(buffered.expire(at(5)), 0);
+    assert!(buffered.take_forsaken(session(1)).is_none());
 }
 
 // ---- outputs

@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use webtransport_session::{
     Action, CloseMessage, CloseReason, Config, ConnectError, ConnectionLost, Dialect, Dir, Event,
-    Http3Error, Input, Output, SessionId, Side, StreamId,
+    Http3Error, Input, Output, Rejection, SessionId, Side, StreamId,
 };
 
 use crate::support::{
@@ -937,6 +938,109 @@ fn e46_flood_of_refused_requests() {
     // Nobody takes the answers: beyond 64 they are resets.
     floods("not found, and not taken", Open(Side::Server), |rig, n| {
         rig.feed(FRESH + 4 * n, &other);
+    });
+}
+
+/// The application hears of each of them twice.
+#[test]
+fn e46_flood_of_requests_taken_back() {
+    type TakeBack = fn(&mut Rig, u64);
+    let ways: [(Option<u64>, TakeBack); 3] = [
+        (Some(H3_REQUEST_CANCELLED), |rig, stream| {
+            rig.peer_resets(stream, H3_REQUEST_CANCELLED);
+        }),
+        (Some(1), |rig, stream| rig.peer_stops(stream, 1)),
+        (None, |rig, stream| rig.feed_fin(stream, b"")),
+    ];
+    for (code, take_back) in ways {
+        let mut rig = Rig::new(Side::Server);
+        for second in 0..2 {
+            for n in 0..1024 {
+                let stream = 4 * (1024 * second + n);
+                rig.request_session(stream);
+                take_back(&mut rig, stream);
+                rig.drain();
+            }
+            assert!(!rig.connection.is_closed(), "{code:?}: too early");
+            if second == 0 {
+                rig.wait(Duration::from_secs(1));
+            }
+        }
+        let session = rig.request_session(4 * 2048);
+        take_back(&mut rig, 4 * 2048);
+        let lost = ConnectionLost::Http3(Http3Error::ExcessiveLoad);
+        let mut outputs = rig.outputs();
+        let tail = outputs.split_off(outputs.len() - 3);
+        let expected = [
+            on_the_wire(Http3Error::ExcessiveLoad),
+            closed(session, CloseReason::Withdrawn { code }),
+            connection_closed(&lost),
+        ];
+        assert_eq!(tail, expected);
+        rig.is_inert("taken back");
+    }
+}
+
+#[test]
+fn e46_flood_of_streams_whose_session_is_not_there() {
+    let none = SessionId::try_from(StreamId::from(400_000)).unwrap();
+    for dir in [Dir::Bi, Dir::Uni] {
+        let streams = move |rig: &Rig, n| match dir {
+            Dir::Bi => rig.peer_bidi(8 + n),
+            Dir::Uni => rig.peer_uni(8 + n),
+        };
+        both_roles(|side| {
+            // A client knows all that there are; a server lets 32 wait.
+            let condition = format!("{side:?}, {dir:?}: {none}");
+            floods(&condition, Open(side), |rig, n| {
+                if n == 0 && side == Side::Server {
+                    for early in 5000..5032 {
+                        rig.peer_opens(streams(rig, early), none, b"");
+                    }
+                }
+                rig.peer_opens(streams(rig, n), none, b"");
+            });
+        });
+    }
+}
+
+/// What an honest peer does in numbers, or what others pace.
+#[test]
+fn e46_what_is_no_flood() {
+    const MANY: u64 = 3000;
+    let no_flood = |rig: &mut Rig, condition: &str| {
+        rig.drain();
+        assert!(!rig.connection.is_closed(), "{condition}");
+    };
+    let mut rig = Rig::new(Side::Server);
+    for n in 0..MANY {
+        let session = rig.request_session(4 * n);
+        if n % 2 == 0 {
+            rig.answer(session);
+            rig.peer_resets(4 * n, 0);
+        } else {
+            let rejection = Rejection::from(StatusCode::FORBIDDEN);
+            rig.connection.reject(rig.now, session, rejection).unwrap();
+        }
+        no_flood(&mut rig, "requests that were answered");
+    }
+    both_roles(|side| {
+        let (mut rig, session) = Rig::open(side);
+        for n in 0..MANY {
+            rig.peer_opens(rig.peer_uni(8 + n), session, b"");
+            rig.peer_resets(rig.peer_uni(8 + n), 0);
+            no_flood(&mut rig, "streams of a session, opened and reset");
+        }
+        rig.peer_resets(CONNECT, 0);
+        for n in MANY..2 * MANY {
+            rig.peer_opens(rig.peer_uni(8 + n), session, b"");
+            no_flood(&mut rig, "streams of a session that is gone");
+        }
+        let (mut rig, session) = Rig::requested(side);
+        for n in 0..MANY {
+            rig.peer_opens(rig.peer_uni(8 + n), session, b"");
+            no_flood(&mut rig, "streams of a session that is not answered");
+        }
     });
 }
 

@@ -29,13 +29,14 @@ mod theme;
 /// The formula, term by term as in the documentation of [`Limits`].
 fn worst_case(limits: &Limits, quic: theme::Quic) -> usize {
     let count = |limit: u32| limit as usize;
-    (quic.bidi + quic.uni) * 1024
-        + quic.bidi * 2 * limits.field_section
+    (quic.bidi + quic.uni + count(limits.buffered_streams)) * 1024
+        + quic.bidi * 2 * limits.field_section.max(1028)
         + count(limits.unanswered_requests)
             * (8 * limits.field_section + 2 * limits.unanswered_body + 2 * quic.read)
         + count(limits.sessions) * 2 * limits.datagram_capsule
         + 2 * limits.buffered_bytes
         + count(limits.buffered_datagrams) * 128
+        + count(limits.buffered_streams.max(limits.sessions)) * 64
         + 2 * limits.control_frame
         + count(limits.unanswered_requests) * 128
         + 8 * limits.undelivered_bytes

@@ -33,6 +33,8 @@ pub fn the_worst_of_each_kind_stays_below_the_formula() {
     }
     requests_taken_back("names", 12_000);
     requests_held("names", 12_000);
+    priorities_in_one_read();
+    streams_of_sessions_to_come();
     for side in [Side::Client, Side::Server] {
         for len in [1, 1030] {
             datagrams_in_capsules(side, len, 1500);
@@ -40,7 +42,9 @@ pub fn the_worst_of_each_kind_stays_below_the_formula() {
         }
         many_datagrams_at_once(side);
         early_datagrams(side);
+        early_streams(side);
         capsules_in_pieces(side);
+        close_capsules_in_pieces(side);
         heads_in_pieces(side);
         close_messages(side);
         sessions_and_streams(side);
@@ -179,6 +183,14 @@ impl Siege {
             }
         }
         self.most = self.most.max(self.victim.heap());
+    }
+
+    /// And would not without this term.
+    #[track_caller]
+    fn lift_thanks_to(self, term: usize) {
+        let others = self.bound - term;
+        assert!(self.most > others, "{}: {others} are enough", self.name);
+        self.lift();
     }
 
     #[track_caller]
@@ -332,6 +344,60 @@ fn early_datagrams(side: Side) {
     if side == Side::Server {
         siege.request(0);
     }
+    siege.lift_thanks_to(1030 * 128);
+}
+
+/// Streams for a request that comes behind them, each of which QUIC has forgotten when the next comes.
+fn early_streams(side: Side) {
+    let mut limits = tiny();
+    limits.buffered_streams = 1000;
+    let mut siege = Siege::begin("early streams", side, &limits, quic(1, 1));
+    if side == Side::Client {
+        siege.request(0);
+    }
+    for n in 1..1001 {
+        let stream = StreamId::new(siege.peer, Dir::Uni, n);
+        siege.feed(stream, &stream_header(Dir::Uni, 0), true);
+    }
+    if side == Side::Server {
+        siege.request(0);
+    }
+    siege.answer(SessionId::try_from(StreamId::from(0)).unwrap());
+    siege.lift_thanks_to(1000 * 1024);
+}
+
+/// Streams that each name another session, and are refused at once.
+fn streams_of_sessions_to_come() {
+    let mut limits = tiny();
+    limits.sessions = 2000;
+    let (side, pace) = (Side::Server, Duration::from_millis(2));
+    let mut siege = Siege::begin("streams of sessions to come", side, &limits, quic(1, 1));
+    siege.victim.drain();
+    let before = siege.victim.heap();
+    siege.pace = pace;
+    for n in 1..3000 {
+        let stream = StreamId::new(siege.peer, Dir::Uni, n);
+        siege.feed(stream, &stream_header(Dir::Uni, 4 * n), false);
+    }
+    assert!(!siege.over && siege.victim.heap() > 2000 * 20);
+    siege.victim.now = siege.victim.ask().poll_timeout().unwrap();
+    siege.victim.handle(|| Input::Timeout);
+    assert!(siege.victim.heap() <= before + 512, "they are waited for");
+    siege.lift_thanks_to(2000 * 64);
+}
+
+/// As many as a read holds, each an event.
+fn priorities_in_one_read() {
+    let quic = Quic {
+        read: 9216,
+        ..quic(1, 1)
+    };
+    let mut siege = Siege::begin("priorities in one read", Side::Server, &tiny(), quic);
+    siege.open(0);
+    let update = |value: &[u8]| tlv(0xf_0700, &[b"\x00", value].concat());
+    let updates = [update(b"u=1"), update(b"u=2")].concat().repeat(512);
+    siege.feed(2, &updates, false);
+    assert!(siege.over, "a flood that is none");
     siege.lift();
 }
 
@@ -339,36 +405,60 @@ fn early_datagrams(side: Side) {
 /// and the peer has not.
 fn capsules_in_pieces(side: Side) {
     let mut limits = tiny();
-    limits.sessions = 2;
-    limits.unanswered_requests = 2;
-    limits.datagram_capsule = 4100;
+    limits.sessions = 8;
+    limits.datagram_capsule = 20_000;
     let mut siege = Siege::begin("capsules in pieces", side, &limits, quic(16, 1));
     let mut sessions = Vec::new();
     for n in 0..16 {
         let session = siege.open(n);
         sessions.push(session);
-        let mut capsule = tlv(0x00, &[b'd'; 4100]);
+        let mut capsule = tlv(0x00, &[b'd'; 20_000]);
         capsule.pop();
         siege.trickle(session.connect_stream(), &data_frame(&capsule));
-        if let [.., last, _] = sessions[..] {
+        if let Some(&eighth) = sessions.iter().nth_back(7) {
             siege
                 .victim
-                .with(|connection, now| connection.close(now, last, 0, ""));
+                .with(|connection, now| connection.close(now, eighth, 0, ""));
         }
         siege.check();
         siege.victim.drain();
     }
     assert!(!siege.over && !siege.victim.ask().is_settled());
-    siege.lift();
+    siege.lift_thanks_to(8 * 2 * 20_000);
+}
+
+/// A close capsule that lacks its last byte, on a session that is open and on all that the application
+/// has closed and the peer has not.
+fn close_capsules_in_pieces(side: Side) {
+    let limits = tiny();
+    let quic = Quic {
+        read: 64,
+        ..quic(64, 1)
+    };
+    let mut siege = Siege::begin("close capsules in pieces", side, &limits, quic);
+    let mut capsule = close_capsule(1, &[b'm'; 1024]);
+    capsule.pop();
+    for n in 0..64 {
+        let session = siege.open(n);
+        siege.victim.drain();
+        siege.trickle(session.connect_stream(), &data_frame(&capsule));
+        siege
+            .victim
+            .with(|connection, now| connection.close(now, session, 0, ""));
+        siege.check();
+        siege.victim.drain();
+    }
+    assert!(!siege.over && !siege.victim.ask().is_settled());
+    siege.lift_thanks_to(64 * 2 * 1028);
 }
 
 /// A message head that lacks its last byte, on every stream that can carry one.
 fn heads_in_pieces(side: Side) {
     let mut limits = tiny();
-    limits.sessions = 8;
+    limits.sessions = 24;
     limits.field_section = 4100;
-    let mut siege = Siege::begin("heads in pieces", side, &limits, quic(8, 1));
-    for n in 0..8 {
+    let mut siege = Siege::begin("heads in pieces", side, &limits, quic(24, 1));
+    for n in 0..24 {
         let stream = StreamId::new(Side::Client, Dir::Bi, n);
         if side == Side::Client {
             siege.request(n);
@@ -377,7 +467,7 @@ fn heads_in_pieces(side: Side) {
         head.pop();
         siege.trickle(stream, &head);
     }
-    siege.lift();
+    siege.lift_thanks_to(24 * 2 * 4100);
 }
 
 /// Close messages, each alone in what is read.
@@ -447,7 +537,7 @@ fn payload(side: Side, len: usize) {
             break;
         }
     }
-    siege.lift();
+    siege.lift_thanks_to(8 * 16_384);
 }
 
 /// Payload that comes before its session is open, a little at a time, from a host that does not ask.
@@ -472,11 +562,11 @@ fn parked_payload(side: Side, len: usize) {
 
 fn settings_in_pieces(side: Side) {
     let mut limits = tiny();
-    limits.control_frame = 4100;
+    limits.control_frame = 20_000;
     let mut siege = Siege::before_settings("settings in pieces", side, &limits, quic(1, 1));
-    let mut frame = tlv(0x04, &[0x3f; 4100]);
+    let mut frame = tlv(0x04, &[0x3f; 20_000]);
     frame.pop();
     let control = StreamId::new(siege.peer, Dir::Uni, 0);
     siege.trickle(control, &[&[0x00][..], &frame].concat());
-    siege.lift();
+    siege.lift_thanks_to(2 * 20_000);
 }

@@ -485,6 +485,7 @@ pub const MAPPING: &[Entry] = &[
             "endings::never_opened::e38_sessions_over_the_limit_are_refused",
             "endings::never_opened::e38_unanswered_requests_over_the_limit_are_refused",
             "endings::http3_errors::e46_flood_of_refused_requests",
+            "endings::http3_errors::e46_flood_of_requests_taken_back",
         ],
     )
     .note("How many a second it wants is the application's to say: it has each request, and 429."),
@@ -705,6 +706,7 @@ pub const MAPPING: &[Entry] = &[
         &[
             "memory::memory_is_bounded_and_given_back",
             "endings::http3_errors::e46_flood_of_streams_that_mean_nothing",
+            "endings::http3_errors::e46_flood_of_streams_whose_session_is_not_there",
             "endings::not_an_end::n05_datagrams_that_the_application_does_not_poll_are_dropped_newest_first_and_counted",
         ],
     ),
