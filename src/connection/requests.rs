@@ -199,8 +199,7 @@ impl Connection {
         // RFC 9218 §7: the frame "overrides any other signal", also where it came first.
         let update = self.priorities.remove(&stream);
         connect.priority = update.unwrap_or_else(|| Priority::of_request(&asked.headers));
-        self.slots.insert(stream, Slot::Connect(Box::new(connect)));
-        self.live += 1;
+        self.begin(connect);
         self.out.event(Event::SessionRequested {
             session,
             request: asked,
