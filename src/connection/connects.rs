@@ -1,5 +1,7 @@
 //! Which sessions there are, in order: so that nobody need look through all streams for them.
 
+use std::ops::Range;
+
 use crate::SessionId;
 
 /// Eight bytes each and little more, as there may be many, and most often there is one. What an
@@ -41,6 +43,13 @@ impl Connects {
     pub(super) fn iter(&self) -> impl Iterator<Item = SessionId> + '_ {
         self.0.iter().copied()
     }
+
+    /// Ascending.
+    pub(super) fn range(&self, range: Range<SessionId>) -> &[SessionId] {
+        let place = |id| self.0.partition_point(|session| *session < id);
+        let places = place(range.start)..place(range.end);
+        self.0.get(places).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
@@ -66,6 +75,9 @@ mod tests {
             }
             assert!(connects.iter().eq(expected.iter().copied()));
             assert_eq!(connects.is_empty(), expected.is_empty());
+            let range = one.min(other)..one.max(other);
+            let found = connects.range(range.clone()).iter();
+            assert!(found.eq(expected.range(range)));
             assert!(connects.0.capacity() <= KEPT.max(expected.len() * 4));
         }
     }

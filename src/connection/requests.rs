@@ -208,7 +208,14 @@ impl Connection {
             data: held.body.freeze(),
             fin: false,
         };
-        self.with_session(session, |connect, now| connect.session.handle(now, body));
+        let went_away = self.goaway.received;
+        self.with_session(session, |connect, now| {
+            connect.session.handle(now, body);
+            // §4.7: "a signal to applications to initiate shutdown for all WebTransport sessions"
+            if let Some(id) = went_away {
+                connect.session.handle(now, session::Input::GoAway { id });
+            }
+        });
         self.adopt_orphans(session);
     }
 

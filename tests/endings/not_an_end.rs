@@ -268,6 +268,17 @@ fn outputs_of_answer_of(rig: &mut Rig, session: SessionId) -> Vec<Output> {
 }
 
 #[test]
+fn n02_goaway_is_told_to_sessions_that_are_requested_behind_it() {
+    let mut rig = Rig::with(Side::Server, Config::default(), Dialect::Draft02);
+    rig.feed(rig.peer_control(), &goaway(0));
+    let session = rig.request_session(0);
+    let answer = outputs_of_answer_of(&mut rig, session);
+    assert_eq!(answer, [opened(session), draining(session)]);
+    rig.feed(rig.peer_control(), &goaway(0));
+    assert_eq!(rig.outputs(), []);
+}
+
+#[test]
 fn n02_client_asks_for_no_session_behind_a_goaway() {
     let request = request();
     for id in [0, 4, (1 << 62) - 4] {
