@@ -1,5 +1,6 @@
-//! What a byte of a hostile peer's costs, in instructions: ten times the bytes must not cost much more
-//! than ten times as much. `cargo bench --bench linear` prints a table and fails where they do.
+//! What a byte of a hostile peer's costs, in instructions. `cargo bench --bench linear` prints a table and
+//! fails where a byte costs more than the row's bound, or much more when there is ten times as much: of
+//! the input, or, with the same input, of the streams and sessions that are open already.
 //!
 //! Wants valgrind alone: it runs itself under callgrind, once for each input and size, and counts what
 //! happens inside [`measured`].
@@ -16,13 +17,14 @@
 
 use std::{
     env,
+    hint::black_box,
     process::{Command, ExitCode},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use webtransport_session::{Config, Input, StreamId};
+use webtransport_session::{Config, Connection, Input, Side, StreamId};
 
 mod operations;
 
@@ -31,7 +33,10 @@ use operations::ends::{Ends, crowded, drain};
 /// How often the input is repeated, or how long it is.
 const SMALL: usize = 200;
 const LARGE: usize = 10 * SMALL;
-/// A byte of the large input may cost so many percent of one of the small: maps have logarithms,
+/// How many streams or sessions are open, where it is these that grow.
+const FEW: usize = 100;
+const MANY: usize = 10 * FEW;
+/// A byte of the large one may cost so many percent of one of the small: maps have logarithms,
 /// and buffers grow.
 const FACTOR: u64 = 150;
 
@@ -40,137 +45,189 @@ type Inputs = Vec<Input>;
 
 struct Case {
     name: &'static str,
+    /// The bound: so many instructions a byte. About twice what it was when it was last set.
+    most: u64,
+    side: Side,
     inputs: fn(usize) -> Inputs,
-    /// Whether events are polled after each input, or only after the last.
-    polls: bool,
+    polls: Polls,
+    /// What is there before; `None`: it is the input that grows.
+    before: Option<fn(usize) -> Ends>,
 }
 
-const fn case(name: &'static str, inputs: fn(usize) -> Inputs) -> Case {
-    let polls = true;
-    Case {
-        name,
-        inputs,
-        polls,
+/// Which events the application polls.
+#[derive(Clone, Copy)]
+enum Polls {
+    /// All, after each input.
+    All,
+    /// None before the last.
+    Last,
+    /// As few as it can, so that the stream is read.
+    AtTheEdge,
+}
+
+impl Case {
+    /// The input is as it is, and comes to so many streams or sessions.
+    const fn beside(mut self, before: fn(usize) -> Ends) -> Self {
+        self.before = Some(before);
+        self
+    }
+
+    /// What grows: small and large.
+    fn sizes(&self) -> [usize; 2] {
+        match self.before {
+            Some(_) => [FEW, MANY],
+            None => [SMALL, LARGE],
+        }
+    }
+
+    fn inputs(&self, size: usize) -> Inputs {
+        let is_standing = self.before.is_some();
+        (self.inputs)(if is_standing { SMALL } else { size })
     }
 }
 
-const fn unread(name: &'static str, inputs: fn(usize) -> Inputs) -> Case {
-    let polls = false;
+const fn case(name: &'static str, most: u64, inputs: fn(usize) -> Inputs) -> Case {
     Case {
         name,
+        most,
+        side: Side::Server,
         inputs,
-        polls,
+        polls: Polls::All,
+        before: None,
     }
 }
 
-/// The session on stream 0 is open; ids of further streams begin behind it.
+const fn unread(name: &'static str, most: u64, inputs: fn(usize) -> Inputs) -> Case {
+    Case {
+        polls: Polls::Last,
+        ..case(name, most, inputs)
+    }
+}
+
+const fn at_the_edge(name: &'static str, most: u64, inputs: fn(usize) -> Inputs) -> Case {
+    Case {
+        polls: Polls::AtTheEdge,
+        ..case(name, most, inputs)
+    }
+}
+
+const fn of_client(name: &'static str, most: u64, inputs: fn(usize) -> Inputs) -> Case {
+    Case {
+        side: Side::Client,
+        ..case(name, most, inputs)
+    }
+}
+
+/// The session on stream 0 is open, unless a row says what is; ids of further streams begin behind it.
 const CASES: &[Case] = &[
-    case("stream, a byte at a time", |n| bytewise(2, &payload(n))),
-    unread("stream, a byte at a time, unread", |n| {
+    case("stream, a byte at a time", 1300, |n| {
         bytewise(2, &payload(n))
     }),
-    case("stream header and FIN, again and again", |n| {
+    unread("stream, a byte at a time, unread", 1400, |n| {
+        bytewise(2, &payload(n))
+    }),
+    case("stream header and FIN, again and again", 670, |n| {
         let header = [varint(0x54), varint(0)].concat();
         streams(n)
             .flat_map(|id| [data(id, &header, true)])
             .collect()
     }),
-    unread("the same, unread", |n| {
+    unread("the same, unread", 730, |n| {
         let header = [varint(0x54), varint(0)].concat();
         streams(n)
             .flat_map(|id| [data(id, &header, true)])
             .collect()
     }),
-    case("streams that are reset", |n| {
+    case("streams that are reset", 760, |n| {
         let header = [varint(0x54), varint(0)].concat();
         streams(n)
             .flat_map(|id| [data(id, &header, false), reset(id)])
             .collect()
     }),
-    case("every second stream, open", |n| {
+    case("every second stream, open", 1100, |n| {
         let header = [varint(0x54), varint(0)].concat();
         streams(2 * n)
             .step_by(2)
             .map(|id| data(id, &header, false))
             .collect()
     }),
-    case("open streams with ids that collide", |n| {
+    case("open streams with ids that collide", 7700, |n| {
         let header = [varint(0x54), varint(0)].concat();
         colliding(n).map(|id| data(id, &header, false)).collect()
     }),
-    case("streams of unknown types", |n| {
+    case("streams of unknown types", 320, |n| {
         streams(n)
             .flat_map(|id| [data(id, &varint(0x21 + 0x1f * id), false), reset(id)])
             .collect()
     }),
-    case("streams of a session to come", |n| {
+    case("streams of a session to come", 2300, |n| {
         let header = [varint(0x54), varint(4)].concat();
         let early = streams(n).map(|id| data(id, &header, false));
         early.chain([data(4, &connect(&[]), false)]).collect()
     }),
-    case("datagrams of a session to come", |n| {
+    case("datagrams of a session to come", 1800, |n| {
         let early = (0..n).map(|_| Input::DatagramReceived {
             data: Bytes::from_static(b"\x01d"),
         });
         early.chain([data(4, &connect(&[]), false)]).collect()
     }),
-    unread("datagrams, unread", |n| {
+    unread("datagrams, unread", 450, |n| {
         let one = || Input::DatagramReceived {
             data: Bytes::from_static(b"\0d"),
         };
         (0..n).map(|_| one()).collect()
     }),
-    case("DATA frames of a byte", |n| {
+    case("DATA frames of a byte", 2100, |n| {
         bytewise(0, &tlv(0x00, &[0x17]).repeat(n))
     }),
-    case("capsules of unknown types", |n| {
+    case("capsules of unknown types", 220, |n| {
         whole(0, &tlv(0x00, &tlv(0x17, b"x").repeat(n)))
     }),
-    case("DATAGRAM capsules", |n| {
+    case("DATAGRAM capsules", 900, |n| {
         whole(0, &tlv(0x00, &tlv(0x00, b"d").repeat(n)))
     }),
-    case("DATAGRAM capsule, a byte at a time", |n| {
+    case("DATAGRAM capsule, a byte at a time", 3300, |n| {
         bytewise(0, &tlv(0x00, &tlv(0x00, &payload(16 * n))))
     }),
-    case("an unknown frame, a byte at a time", |n| {
+    case("an unknown frame, a byte at a time", 1600, |n| {
         bytewise(0, &tlv(0x21, &payload(16 * n)))
     }),
-    case("head, a byte at a time", |n| {
+    case("head, a byte at a time", 1900, |n| {
         bytewise(4, &connect(&[("x".into(), "v".repeat(8 * n))]))
     }),
-    case("head with names that differ", |n| {
+    case("head with names that differ", 520, |n| {
         let name = |n: usize| format!("x{n}");
         let fields: Vec<_> = (0..n).map(|n| (name(n), "v".into())).collect();
         whole(4, &connect(&fields))
     }),
-    case("head with one name again and again", |n| {
+    case("head with one name again and again", 600, |n| {
         whole(4, &connect(&vec![("x".into(), "v".into()); n]))
     }),
-    case("head with cookies", |n| {
+    case("head with cookies", 280, |n| {
         whole(4, &connect(&vec![("cookie".into(), "v".into()); n]))
     }),
-    case("head with protocols", |n| {
+    case("head with protocols", 310, |n| {
         let offered: Vec<_> = (0..n).map(|n| format!("\"{n}\"")).collect();
         let name = "wt-available-protocols".into();
         whole(4, &connect(&[(name, offered.join(", "))]))
     }),
-    case("head with Huffman codes", |n| {
+    case("head with Huffman codes", 90, |n| {
         let mut section = vec![0, 0, 0x21, b'x'];
         section.extend(prefixed(0x80, 7, 8 * n));
         section.extend(vec![0; 8 * n]);
         whole(4, &tlv(0x01, &section))
     }),
-    case("requests that are taken back", |n| {
+    case("requests that are taken back", 170, |n| {
         let head = connect(&[]);
         (1..=n as u64)
             .flat_map(|n| [data(4 * n, &head, false), reset(4 * n)])
             .collect()
     }),
-    unread("requests that stay, unread", |n| {
+    unread("requests that stay, unread", 150, |n| {
         let head = connect(&[]);
         (1..=n as u64).map(|n| data(4 * n, &head, false)).collect()
     }),
-    case("priorities of requests to come", |n| {
+    case("priorities of requests to come", 540, |n| {
         (1..=n as u64)
             .flat_map(|n| {
                 let update = [varint(4 * n), b"u=1".to_vec()].concat();
@@ -178,9 +235,68 @@ const CASES: &[Case] = &[
             })
             .collect()
     }),
-    case("GREASE frames on the control stream", |n| {
+    case("GREASE frames on the control stream", 660, |n| {
         (0..n).flat_map(|_| whole(2, &tlv(0x21, b"x"))).collect()
     }),
+    at_the_edge("data, much undelivered | streams", 20, |n| {
+        (0..100 * n)
+            .map(|_| data(6, &payload(100), false))
+            .collect()
+    })
+    .beside(open_streams),
+    case("streams of a session that are reset | streams", 880, |n| {
+        let header = [varint(0x54), varint(0)].concat();
+        later_streams(n)
+            .flat_map(|id| [data(id, &header, false), reset(id)])
+            .collect()
+    })
+    .beside(open_streams),
+    case("streams reset before their header | streams", 400, |n| {
+        later_streams(n).map(reset).collect()
+    })
+    .beside(open_streams),
+    case("streams reset before their header | sessions", 410, |n| {
+        later_streams(n).map(reset).collect()
+    })
+    .beside(open_sessions),
+    case("datagrams of no session | unfinished headers", 800, |n| {
+        (0..n)
+            .map(|_| Input::DatagramReceived {
+                data: Bytes::from_static(b"\x3fd"),
+            })
+            .collect()
+    })
+    .beside(unfinished_headers),
+    case("datagrams of a session | sessions", 420, |n| {
+        (0..n)
+            .map(|_| Input::DatagramReceived {
+                data: Bytes::from_static(b"\0d"),
+            })
+            .collect()
+    })
+    .beside(open_sessions),
+    case("requests that are taken back | sessions", 190, |n| {
+        let head = connect(&[]);
+        (1..=n as u64)
+            .map(|n| LATER + n)
+            .flat_map(|n| [data(4 * n, &head, false), reset(4 * n)])
+            .collect()
+    })
+    .beside(open_sessions),
+    case("GOAWAY, again and again | sessions", 790, |n| {
+        (0..n).flat_map(|_| whole(2, &tlv(0x07, &[0]))).collect()
+    })
+    .beside(told_to_go),
+    of_client(
+        "GOAWAY, lower and lower | a client's sessions",
+        1000,
+        |_| {
+            let ids = (0..FEW as u64 / 2).rev().map(|n| 4 * n);
+            ids.flat_map(|id| whole(3, &tlv(0x07, &varint(id))))
+                .collect()
+        },
+    )
+    .beside(told_to_go),
 ];
 
 // ---- bytes
@@ -244,6 +360,14 @@ fn streams(count: usize) -> impl Iterator<Item = u64> {
     (1..=count as u64).map(|n| 4 * n + 2)
 }
 
+/// Behind all that are open already, and [skipped](skip) to.
+const LATER: u64 = 2 * MANY as u64;
+
+/// Behind those that are open already.
+fn later_streams(count: usize) -> impl Iterator<Item = u64> {
+    streams(count).map(|id| id + 4 * LATER)
+}
+
 /// Of more streams than one of these ends and the next begins, those that lie at one place of the
 /// library's tables.
 fn colliding(count: usize) -> impl Iterator<Item = u64> {
@@ -300,7 +424,7 @@ fn len_of(inputs: &[Input]) -> u64 {
 // ---- measuring
 
 /// Limits that nothing here reaches: it is the algorithms that are looked at.
-fn ready() -> Ends {
+fn unlimited() -> Config {
     let mut config: Config = Config::clone(&crowded());
     let limits = &mut config.limits;
     limits.answered_requests = 1 << 20;
@@ -313,30 +437,89 @@ fn ready() -> Ends {
     limits.undelivered_datagrams = 1 << 20;
     limits.undelivered_bytes = 1 << 28;
     limits.unwritten_bytes = 1 << 24;
-    let mut ends = Ends::with_sessions(&Arc::new(config), 1);
+    config
+}
+
+fn open_sessions(count: usize) -> Ends {
+    let mut ends = Ends::with_sessions(&Arc::new(unlimited()), count);
     drain(&mut ends.server, ends.now);
+    skip(&mut ends);
     ends
+}
+
+/// Of one session; of what waits no more than is usual.
+fn open_streams(count: usize) -> Ends {
+    let mut config = unlimited();
+    config.limits.undelivered_bytes = Config::default().limits.undelivered_bytes;
+    let mut ends = Ends::with_sessions(&Arc::new(config), 1);
+    let header = [varint(0x54), varint(0)].concat();
+    take(&mut ends, streams(count).map(|id| data(id, &header, false)));
+    skip(&mut ends);
+    ends
+}
+
+/// Streams that do not say what they are, and no session.
+fn unfinished_headers(count: usize) -> Ends {
+    let mut ends = Ends::with_sessions(&Arc::new(unlimited()), 0);
+    take(&mut ends, streams(count).map(|id| data(id, &[0x40], false)));
+    ends
+}
+
+/// Either side was told a first time that the other goes away.
+fn told_to_go(count: usize) -> Ends {
+    let mut ends = open_sessions(count);
+    let goaway = tlv(0x07, &varint(2 * FEW as u64));
+    take(&mut ends, [data(2, &goaway, false)].into_iter());
+    ends.client.handle(ends.now, data(3, &goaway, false));
+    drain(&mut ends.client, ends.now);
+    ends
+}
+
+/// Streams that were skipped are owed, and are noted when the first behind them comes.
+fn skip(ends: &mut Ends) {
+    take(ends, [4 * LATER, 4 * LATER + 2].map(reset).into_iter());
+}
+
+fn take(ends: &mut Ends, inputs: impl Iterator<Item = Input>) {
+    for input in inputs {
+        ends.server.handle(ends.now, input);
+        drain(&mut ends.server, ends.now);
+    }
 }
 
 /// The only function whose instructions count.
 #[inline(never)]
-fn measured(ends: &mut Ends, inputs: Inputs, polls: bool) {
+fn measured(connection: &mut Connection, mut now: Instant, inputs: Inputs, polls: Polls) {
     for input in inputs {
         // Slow enough to be no flood.
-        ends.now += Duration::from_millis(2);
-        ends.server.handle(ends.now, input);
-        if polls {
-            drain(&mut ends.server, ends.now);
+        now += Duration::from_millis(2);
+        if let (Polls::AtTheEdge, Input::StreamData { stream, .. }) = (polls, &input) {
+            while !connection.wants(*stream) {
+                black_box(connection.poll());
+            }
+            while let Some(action) = connection.poll_action() {
+                black_box(action);
+            }
         }
+        connection.handle(now, input);
+        if let Polls::All = polls {
+            drain(connection, now);
+        }
+        black_box(connection.poll_timeout());
     }
-    drain(&mut ends.server, ends.now);
+    drain(connection, now);
 }
 
-fn play(case: &Case, count: usize) {
-    let mut ends = ready();
-    let inputs = (case.inputs)(count);
-    measured(&mut ends, inputs, case.polls);
-    assert!(!ends.server.is_closed(), "{}: it was taken", case.name);
+fn play(case: &Case, size: usize) {
+    let mut ends = match case.before {
+        Some(before) => before(size),
+        None => Ends::with_sessions(&Arc::new(unlimited()), 1),
+    };
+    let now = ends.now;
+    let connection = ends.end(case.side);
+    drain(connection, now);
+    measured(connection, now, case.inputs(size), case.polls);
+    assert!(!connection.is_closed(), "{}: it was taken", case.name);
     std::mem::forget(ends);
 }
 
@@ -371,26 +554,29 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     println!(
-        "instructions for a byte: of {SMALL} pieces, of {LARGE}, and the one in percent of the other"
+        "instructions for a byte: the bound, of {SMALL} pieces, of {LARGE}, and the one in percent of the"
     );
+    println!("other; or, where it says what is open already, with {FEW} and {MANY} of these");
     let mut over = false;
     for case in CASES {
-        let [small, large] = [SMALL, LARGE].map(|size| {
-            let len = len_of(&(case.inputs)(size));
+        let [small, large] = case.sizes().map(|size| {
+            let len = len_of(&case.inputs(size));
             count(case.name, size, len)
         });
         let percent = large * 100 / small;
-        over |= percent > FACTOR;
-        let mark = if percent > FACTOR { " !" } else { "" };
+        let is_over = percent > FACTOR || small.max(large) > case.most * 100;
+        over |= is_over;
+        let mark = if is_over { " !" } else { "" };
         println!(
-            "{:40} {:>6} {:>6} {percent:>4} %{mark}",
+            "{:45} {:>6} {:>6} {:>6} {percent:>4} %{mark}",
             case.name,
+            case.most,
             small / 100,
             large / 100
         );
     }
     if over {
-        println!("more than {FACTOR} %: some input costs more than its length");
+        println!("more than the bound, or than {FACTOR} %: some input costs more than its length");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS

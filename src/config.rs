@@ -140,7 +140,8 @@ pub struct Limits {
     /// counted.
     pub undelivered_datagrams: u32,
     /// Bytes of events not polled yet, datagrams aside. Default 1 MiB. Beyond it `wants` is false for data
-    /// streams, so that the bytes stay in QUIC's own window.
+    /// streams, so that the bytes stay in QUIC's own window, until no more than half of it is left. Then
+    /// all of them are read on, so it should not be small where many are open.
     pub undelivered_bytes: usize,
     /// Protocol bytes that QUIC does not take. Default 64 KiB. Beyond it the connection is closed
     /// with H3_EXCESSIVE_LOAD.

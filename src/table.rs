@@ -116,11 +116,6 @@ impl<K: Copy + Eq + Ord + Into<u64>, V> Table<K, V> {
         ids
     }
 
-    /// In no order: for questions whose answer has none.
-    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
-        self.places.iter().flatten().map(|(_, value)| value)
-    }
-
     // ---- places
 
     /// Where an id belongs: the highest bits of a product.

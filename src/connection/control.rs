@@ -8,7 +8,8 @@ use super::{
     slot::{PeerControl, Slot},
 };
 use crate::{
-    ConnectionLost, Dir, Event, Http3Error, Negotiated, Side, StreamId, dialect, session,
+    ConnectionLost, Dir, Event, Http3Error, Negotiated, SessionId, Side, StreamId, dialect,
+    session,
     wire::{
         buffer::Buffer,
         error_code::WT_REQUIREMENTS_NOT_MET,
@@ -212,13 +213,28 @@ impl Connection {
         if rises || (self.side == Side::Client && !is_request) {
             return Err(Http3Error::Id);
         }
-        self.goaway.received = Some(id);
-        for session in self.connect_streams() {
+        for session in self.told_by_goaway(id) {
             self.with_session(session, |connect, now| {
                 connect.session.handle(now, session::Input::GoAway { id });
             });
         }
         Ok(())
+    }
+
+    /// The sessions to which a GOAWAY is news, and notes that it came.
+    fn told_by_goaway(&mut self, id: u64) -> Vec<SessionId> {
+        let Some(earlier) = self.goaway.received.replace(id) else {
+            return self.connect_streams();
+        };
+        // Whoever was there is draining. A lower id still covers requests that the earlier one did not.
+        match self.side {
+            Side::Client => {
+                let session = |id| SessionId::from_connect_stream(StreamId::from(id));
+                let newly_covered = session(id)..session(earlier);
+                self.connects.range(newly_covered).to_vec()
+            }
+            Side::Server => Vec::new(),
+        }
     }
 
     pub(super) fn encoder_data(&mut self, data: &[u8], fin: bool) {

@@ -6,6 +6,7 @@
 
 mod buffered;
 mod commands;
+mod connects;
 pub(crate) mod control;
 mod deadlines;
 mod demux;
@@ -58,6 +59,7 @@ use crate::{
     wire::{error_code, settings::Settings},
 };
 use buffered::Buffered;
+use connects::Connects;
 use deadlines::Deadlines;
 use flood::Flood;
 use log::Log;
@@ -106,6 +108,8 @@ pub struct Connection {
     critical: Critical,
     goaway: GoAway,
     slots: Table<StreamId, Slot>,
+    /// The slots that are CONNECT streams'.
+    connects: Connects,
     seen: Seen,
     buffered: Buffered,
     priorities: Priorities,
@@ -129,7 +133,7 @@ pub struct Connection {
     refusal: Option<(StreamId, Instant)>,
     /// The stream that means nothing was opened.
     has_greased: bool,
-    /// Reads are held back until events are polled.
+    /// Reads are held back until enough events are polled.
     held_back: bool,
     stats: Stats,
     log: Log,
@@ -222,6 +226,7 @@ impl Connection {
             critical: Critical::default(),
             goaway: GoAway::default(),
             slots: Table::default(),
+            connects: Connects::default(),
             seen: Seen::default(),
             buffered: Buffered::default(),
             priorities: Priorities::new(),
@@ -424,7 +429,7 @@ impl Connection {
             self.connect_stream(*session)
                 .is_some_and(|connect| !connect.session.is_closed())
         };
-        self.connect_streams().into_iter().filter(is_live)
+        self.connects.iter().filter(is_live)
     }
 
     /// When the peer last sent anything for this session. What we send does not count. `None` when
@@ -448,8 +453,7 @@ impl Connection {
     /// says. A reset is not waited for: give QUIC a turn to send it.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        let is_connect = |slot: &Slot| matches!(slot, Slot::Connect(_));
-        self.refusal.is_none() && !self.slots.values().any(is_connect)
+        self.refusal.is_none() && self.connects.is_empty()
     }
 
     /// [`Event::ConnectionClosed`] has been queued; there is nothing more to feed.
@@ -461,8 +465,10 @@ impl Connection {
     /// What was absorbed and refused so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let live = self.slots.values().filter_map(Slot::as_connect);
-        live.map(|connect| connect.session.stats())
+        let connects = self.connects.iter();
+        let connects = connects.filter_map(|session| self.connect_stream(session));
+        connects
+            .map(|connect| connect.session.stats())
             .fold(self.stats, Stats::plus)
     }
 
@@ -577,6 +583,7 @@ impl Connection {
         self.stats = self.stats();
         self.phase = Phase::Closed;
         self.slots.clear();
+        self.connects = Connects::default();
         self.room = Outbox::default();
         self.buffered = Buffered::default();
         self.priorities.clear();
@@ -588,9 +595,6 @@ impl Connection {
 
     /// The CONNECT streams there are, ascending.
     fn connect_streams(&self) -> Vec<SessionId> {
-        let connects = self.slots.values().filter_map(Slot::as_connect);
-        let mut sessions: Vec<_> = connects.map(|connect| connect.session.id()).collect();
-        sessions.sort_unstable();
-        sessions
+        self.connects.iter().collect()
     }
 }

@@ -243,6 +243,9 @@ impl Connection {
 
     /// The same of a stream that ended before it named its session, which may be any.
     pub(super) fn forgive_nameless(&mut self, dir: Dir) {
+        if self.config.flow_control.is_none() {
+            return;
+        }
         for session in self.connect_streams() {
             self.with_session(session, |connect, _| connect.session.forgive_nameless(dir));
         }

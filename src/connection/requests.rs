@@ -199,8 +199,7 @@ impl Connection {
         // RFC 9218 §7: the frame "overrides any other signal", also where it came first.
         let update = self.priorities.remove(&stream);
         connect.priority = update.unwrap_or_else(|| Priority::of_request(&asked.headers));
-        self.slots.insert(stream, Slot::Connect(Box::new(connect)));
-        self.live += 1;
+        self.begin(connect);
         self.out.event(Event::SessionRequested {
             session,
             request: asked,
@@ -209,7 +208,14 @@ impl Connection {
             data: held.body.freeze(),
             fin: false,
         };
-        self.with_session(session, |connect, now| connect.session.handle(now, body));
+        let went_away = self.goaway.received;
+        self.with_session(session, |connect, now| {
+            connect.session.handle(now, body);
+            // §4.7: "a signal to applications to initiate shutdown for all WebTransport sessions"
+            if let Some(id) = went_away {
+                connect.session.handle(now, session::Input::GoAway { id });
+            }
+        });
         self.adopt_orphans(session);
     }
 

@@ -237,8 +237,18 @@ impl Connection {
         if connect.is_over() {
             self.deadlines.arm(stream, &mut connect.armed, None);
             self.stats = self.stats.plus(connect.session.stats());
+            self.connects.remove(connect.session.id());
             self.slots.remove(stream);
         }
+    }
+
+    /// A session begins, and with it the slot of its CONNECT stream.
+    pub(super) fn begin(&mut self, connect: ConnectStream) {
+        let session = connect.session.id();
+        let slot = Slot::Connect(Box::new(connect));
+        self.slots.insert(session.connect_stream(), slot);
+        self.connects.insert(session);
+        self.live += 1;
     }
 
     // ---- the client's request
@@ -308,8 +318,7 @@ impl Connection {
         let mut connect = ConnectStream::new(machine, Frames::new());
         connect.offer(&request.protocols, request.protocol_required);
         connect.priority = Priority::of_request(&request.headers);
-        self.slots.insert(stream, Slot::Connect(Box::new(connect)));
-        self.live += 1;
+        self.begin(connect);
         self.send(stream, head, false);
         self.send_grease(stream);
         self.arm_session(stream);

@@ -407,10 +407,11 @@ impl Connection {
         self.out.undelivered() > self.config.limits.undelivered_bytes
     }
 
-    /// After an event was polled while reads were held back.
+    /// After an event was polled while reads were held back. They go on when half is delivered:
+    /// what that costs for each stream there is, many events share.
     #[cold]
     pub(super) fn release_reads(&mut self) {
-        if self.is_backlogged() {
+        if self.out.undelivered() > self.config.limits.undelivered_bytes / 2 {
             return;
         }
         self.held_back = false;

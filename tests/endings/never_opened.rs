@@ -682,6 +682,29 @@ fn e35_goaway_ends_each_request_that_it_covers_and_no_other() {
     assert!(rig.connection.sessions().eq([sessions[0], sessions[1]]));
 }
 
+#[test]
+fn e35_a_lower_goaway_ends_the_requests_that_the_first_had_left() {
+    let dialect = Dialect::Draft02;
+    let mut rig = Rig::with(Side::Client, speaking(dialect), dialect);
+    let sessions = [0, 4, 8, 12].map(|stream| rig.request_session(stream));
+    let by = AbortedBy::GoAway;
+    let code = H3_REQUEST_REJECTED;
+    for (id, ended) in [
+        (12, &sessions[3..]),
+        (12, &[]),
+        (4, &sessions[1..3]),
+        (4, &[]),
+    ] {
+        rig.feed(rig.peer_control(), &tlv(0x07, &varint(id)));
+        let reason = CloseReason::Aborted { by, code };
+        let expected = ended.iter().map(|&session| closed(session, reason.clone()));
+        let mut outputs = rig.outputs();
+        outputs.retain(|output| matches!(output, Output::Event(_)));
+        assert!(outputs.into_iter().eq(expected), "{id}");
+    }
+    assert!(rig.connection.sessions().eq([sessions[0]]));
+}
+
 // ---- E36, E37
 
 /// A server with a request in hand, and streams that wait for its answer.

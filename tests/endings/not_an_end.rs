@@ -268,6 +268,17 @@ fn outputs_of_answer_of(rig: &mut Rig, session: SessionId) -> Vec<Output> {
 }
 
 #[test]
+fn n02_goaway_is_told_to_sessions_that_are_requested_behind_it() {
+    let mut rig = Rig::with(Side::Server, Config::default(), Dialect::Draft02);
+    rig.feed(rig.peer_control(), &goaway(0));
+    let session = rig.request_session(0);
+    let answer = outputs_of_answer_of(&mut rig, session);
+    assert_eq!(answer, [opened(session), draining(session)]);
+    rig.feed(rig.peer_control(), &goaway(0));
+    assert_eq!(rig.outputs(), []);
+}
+
+#[test]
 fn n02_client_asks_for_no_session_behind_a_goaway() {
     let request = request();
     for id in [0, 4, (1 << 62) - 4] {
@@ -1723,6 +1734,41 @@ fn n07_a_pause_before_the_application_was_told_of_the_stream_is_none() {
         |event: &Event| matches!(event, Event::StreamData { data, .. } if data == "early");
     assert!(told.iter().any(payload), "{told:?}");
     assert!(rig.connection.wants(stream));
+}
+
+#[test]
+fn n07_reads_go_on_when_half_is_delivered() {
+    for limit in [1_000, 4_000, 20_000] {
+        let mut config = Config::default();
+        config.limits.undelivered_bytes = limit;
+        let (mut rig, session) = Rig::open_with(Side::Server, config, Dialect::Draft16);
+        let streams = [0, 1].map(|n| rig.peer_uni(n));
+        let wants = |rig: &Rig| streams.map(|stream| rig.connection.wants(stream));
+        for stream in streams {
+            rig.peer_opens(stream, session, b"");
+        }
+        rig.drain();
+        let mut waiting = 0;
+        while wants(&rig) == [true; 2] {
+            rig.feed(streams[0], &[0; 100]);
+            waiting += 1;
+        }
+        let mut polled = 0;
+        while wants(&rig) == [false; 2] {
+            assert!(matches!(rig.connection.poll(), Some(Output::Event(_))));
+            polled += 1;
+        }
+        assert!(
+            polled * 2 >= waiting && polled < waiting,
+            "{limit}: {polled} of {waiting}"
+        );
+        assert_eq!(rig.connection.poll(), Some(read(streams[0])));
+        assert_eq!(rig.connection.poll(), Some(read(streams[1])));
+        // Once for all of them.
+        let rest = rig.outputs();
+        assert_eq!(rest.len(), waiting - polled);
+        assert!(rest.iter().all(|output| matches!(output, Output::Event(_))));
+    }
 }
 
 #[test]
