@@ -16,7 +16,7 @@ use std::{
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header,
-    uri::{Authority, PathAndQuery, Scheme},
+    uri::{PathAndQuery, Scheme},
 };
 
 use crate::{Dialect, InvalidRequest, Priority, priority::PRIORITY};
@@ -186,37 +186,35 @@ pub(crate) fn check_uri(uri: &Uri) -> Result<(), InvalidRequest> {
     }
     // §3.2: "Both the `:authority` and the `:path` value MUST be set"
     let authority = uri.authority().ok_or(InvalidRequest)?;
-    // RFC 9114 §4.3.1: only OPTIONS may have "*" for its path.
-    if !is_host_and_port(authority) || !uri.path().starts_with('/') {
-        return Err(InvalidRequest);
-    }
-    // RFC 3986 §2.1: other bytes are percent-encoded.
     let target = uri.path_and_query().map_or("", PathAndQuery::as_str);
-    if target.bytes().all(|byte| byte.is_ascii_graphic()) {
+    // RFC 9114 §4.3.1: only OPTIONS may have "*" for its path. A query may stand alone: a slash is put before.
+    let is_path = target.starts_with(['/', '?']);
+    // RFC 3986 §2.1: other bytes are percent-encoded.
+    if is_path && target.is_ascii() && is_host_and_port(authority.as_str()) {
         Ok(())
     } else {
         Err(InvalidRequest)
     }
 }
 
-/// RFC 3986 §3.2, without the userinfo that RFC 9114 §4.3.1 forbids.
-fn is_host_and_port(authority: &Authority) -> bool {
-    let host = authority.host();
+/// RFC 3986 §3.2, without the userinfo that RFC 9114 §4.3.1 forbids. Of what `http` takes for an authority.
+fn is_host_and_port(authority: &str) -> bool {
+    // From the end; in brackets there are colons of the address.
+    let mark = |byte: u8| matches!(byte, b'@' | b':' | b'[' | b']');
+    let Some(at) = authority.bytes().rposition(mark) else {
+        return !authority.is_empty();
+    };
+    let (host, port) = match authority.split_at_checked(at) {
+        Some((host, port)) if port.starts_with(':') => (host, port.get(1..).unwrap_or_default()),
+        _ => (authority, ""),
+    };
     let is_host = match host.strip_prefix('[') {
         Some(address) => address
             .strip_suffix(']')
             .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
-        None => !host.is_empty(),
+        None => !host.is_empty() && !host.bytes().any(mark),
     };
-    let is_port = |port: &str| {
-        port.bytes().all(|byte| byte.is_ascii_digit())
-            && (port.is_empty() || port.parse::<u16>().is_ok())
-    };
-    let behind = authority.as_str().strip_prefix(host);
-    is_host
-        && behind.is_some_and(|behind| {
-            behind.is_empty() || behind.strip_prefix(':').is_some_and(is_port)
-        })
+    is_host && (port.is_empty() || (!port.starts_with('+') && port.parse::<u16>().is_ok()))
 }
 
 /// Whether a field is the crate's to send, or has no place in a message of a session at all.

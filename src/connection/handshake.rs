@@ -116,8 +116,9 @@ pub(crate) fn read_request(section: &[u8], limit: usize) -> Result<Asked, Unread
 }
 
 fn uri_of(authority: Bytes, path: Bytes) -> Option<Uri> {
-    // A `Uri` might take the path for more of the host, and drops a fragment.
-    if !path.starts_with(b"/") || path.contains(&b'#') {
+    // A `Uri` might take the path for more of the host, drops a fragment, and may let in a DEL.
+    let is_wrong = |byte: &u8| matches!(byte, b'#' | 0x7f);
+    if !path.starts_with(b"/") || path.iter().any(is_wrong) {
         return None;
     }
     let mut parts = uri::Parts::default();

@@ -1130,6 +1130,7 @@ fn e38_an_authority_or_path_that_no_uri_has_is_answered_with_a_status() {
         ".evil.example/",
         "http://evil.example/",
         "/a b",
+        "/\u{7f}",
         "/\u{85}",
         "/\u{2028}",
         "/?\u{202e}",
